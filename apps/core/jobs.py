@@ -1,0 +1,26 @@
+"""Everything that runs in the background, by name: the contents page of the django-q2 clusters.
+
+A queued job is only a wake-up. It carries no data, it may be lost or doubled without harm, and what is to be done
+stands in our own rows.
+"""
+
+from enum import StrEnum
+
+from django.db import transaction
+from django_q.tasks import async_task
+
+
+class Job(StrEnum):
+    """The dotted path of each job's entry point."""
+
+    DELIVER = "apps.delivery.tasks.deliver"
+    RECOVER = "apps.delivery.tasks.recover"
+    CLEAN_UP = "apps.delivery.tasks.clean_up"
+
+
+CLUSTER_OF = {Job.DELIVER: "delivery", Job.RECOVER: "maintenance", Job.CLEAN_UP: "maintenance"}
+
+
+def enqueue(job: Job) -> None:
+    """Wakes the job's cluster once the present transaction is committed."""
+    transaction.on_commit(lambda: async_task(job.value, cluster=CLUSTER_OF[job]))

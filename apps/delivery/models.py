@@ -1,0 +1,53 @@
+"""What the delivery engine itself keeps: destinations in trouble, living workers, and captured mail."""
+
+from typing import ClassVar
+
+from django.db import models
+
+from apps.core.ids import new_id
+from apps.workspaces.tenancy import TenantModel
+
+
+class Destination(models.Model):
+    """A group of receiving servers with recent connection failures; the pause holds all mail to it."""
+
+    key = models.CharField(max_length=255, primary_key=True)
+    failures = models.PositiveIntegerField(default=0)
+    paused_until = models.DateTimeField(null=True)
+    last_error = models.TextField(blank=True)
+    updated_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class Drain(models.Model):
+    """A running delivery job; its beat and its last claim are what the watchdog looks at."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    host = models.CharField(max_length=253)
+    pid = models.PositiveIntegerField()
+    started_at = models.DateTimeField()
+    beat_at = models.DateTimeField(db_index=True)
+    claimed_at = models.DateTimeField(null=True)
+    in_flight = models.PositiveIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.host}, process {self.pid}"
+
+
+class CapturedMessage(TenantModel):
+    """A message that the capture transport kept instead of sending it, byte for byte."""
+
+    message_id = models.UUIDField()
+    inbox = models.CharField("recipient", max_length=320)
+    sender = models.CharField("envelope sender", max_length=320)
+    subject = models.TextField(blank=True)
+    source = models.BinaryField()
+    received_at = models.DateTimeField()
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["workspace", "inbox", "id"], name="captured_by_inbox")]
+
+    def __str__(self) -> str:
+        return f"{self.inbox}: {self.subject[:60]}"

@@ -1,0 +1,63 @@
+"""Sender domains on the wire."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from apps.core.api.serializers import StrictCharField, TimeField, WireSerializer
+from apps.domains.models import Domain, Status
+from apps.domains.services import records_of
+from apps.protocols.sender_records import CheckStatus, Purpose, RecordType
+
+
+class DomainRequest(WireSerializer):
+    domain = StrictCharField(max_length=1000, help_text="Such as example.com.")
+
+
+class RecordResource(WireSerializer):
+    purpose = serializers.ChoiceField(choices=[purpose.value for purpose in Purpose])
+    type = serializers.ChoiceField(choices=[kind.value for kind in RecordType])
+    name = serializers.CharField()
+    value = serializers.CharField()
+    status = serializers.ChoiceField(choices=[status.value for status in CheckStatus])
+    required = serializers.BooleanField()
+    explanation = serializers.CharField(allow_null=True)
+    ttl = serializers.IntegerField()
+    priority = serializers.IntegerField(allow_null=True)
+
+
+SUGGESTED_TTL = 300  # seconds; short while a customer is still correcting records
+
+
+class DomainResource(WireSerializer):
+    id = serializers.UUIDField()
+    domain = serializers.CharField()
+    status = serializers.ChoiceField(choices=Status.values)
+    spf_status = serializers.ChoiceField(choices=[status.value for status in CheckStatus])
+    dkim_status = serializers.ChoiceField(choices=[status.value for status in CheckStatus])
+    dmarc_status = serializers.ChoiceField(choices=[status.value for status in CheckStatus])
+    return_path_status = serializers.ChoiceField(choices=[status.value for status in CheckStatus])
+    records = RecordResource(many=True)
+    managed_dns = serializers.BooleanField()
+    created_at = TimeField()
+    updated_at = TimeField()
+    verified_at = TimeField(allow_null=True)
+    last_checked_at = TimeField(allow_null=True)
+
+    def to_representation(self, domain: Domain) -> dict[str, Any]:
+        records = records_of(domain)
+        shown = {
+            "domain": domain.name,
+            "records": [_record(record) for record in records],
+            "managed_dns": False,
+            **{f"{record.purpose}_status": record.status for record in records},
+        }
+        times = ("created_at", "updated_at", "verified_at", "last_checked_at")
+        shown |= {name: getattr(domain, name) for name in ("id", "status", *times)}
+        return super().to_representation(shown)
+
+
+def _record(record: Any) -> dict[str, Any]:
+    names = ("purpose", "type", "name", "value", "status", "required")
+    shown = {name: getattr(record, name) for name in names}
+    return shown | {"explanation": record.explanation or None, "ttl": SUGGESTED_TTL, "priority": None}

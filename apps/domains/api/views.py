@@ -1,0 +1,59 @@
+"""Sender domains: add, look at, verify, remove."""
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.core.api.pagination import WholeListPagination
+from apps.domains import services
+from apps.domains.api.serializers import DomainRequest, DomainResource
+from apps.domains.models import Domain
+from apps.keys.api.views import WorkspaceViewSet
+
+
+class DomainViewSet(WorkspaceViewSet):
+    """A domain may send once its required DNS records are found."""
+
+    model = Domain
+    serializer_class = DomainResource
+    pagination_class = WholeListPagination
+    scopes = {
+        "create": "mail:manage",
+        "list": "mail:read",
+        "retrieve": "mail:read",
+        "verify": "mail:manage",
+        "destroy": "mail:manage",
+    }
+    operation_ids = {
+        "create": "domains.create",
+        "list": "domains.list",
+        "retrieve": "domains.get",
+        "verify": "domains.verify",
+        "destroy": "domains.delete",
+    }
+
+    @extend_schema(request=DomainRequest, responses={201: DomainResource})
+    def create(self, request: Request) -> Response:
+        """Adds a domain and answers with the records to publish."""
+        command = DomainRequest(data=request.data)
+        command.is_valid(raise_exception=True)
+        domain = services.create(self.workspace_id, command.validated_data["domain"])
+        return Response(DomainResource(domain).data, status=status.HTTP_201_CREATED)
+
+    def list(self, request: Request) -> Response:
+        return self.listed(self.get_queryset())
+
+    def retrieve(self, request: Request, id: str) -> Response:
+        return Response(DomainResource(self.get_object()).data)
+
+    @extend_schema(request=None, responses={200: DomainResource})
+    def verify(self, request: Request, id: str) -> Response:
+        """Looks up the records now and answers with what was found, verified or not."""
+        return Response(DomainResource(services.verify(self.get_object())).data)
+
+    @extend_schema(responses={204: None})
+    def destroy(self, request: Request, id: str) -> Response:
+        """Removes the domain here; its DNS records stay where they are."""
+        services.delete(self.get_object())
+        return Response(status=status.HTTP_204_NO_CONTENT)

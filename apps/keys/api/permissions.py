@@ -1,0 +1,18 @@
+"""A view says which scope each of its actions needs; what it does not say is refused."""
+
+from typing import Any
+
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+from apps.keys.errors import InsufficientScope
+
+
+class HasScope(BasePermission):
+    def has_permission(self, request: Request, view: Any) -> bool:
+        if view.action is None:  # no such method here; the view answers 405 next
+            return True
+        scope = view.scopes[view.action]
+        if not request.user.may(scope):
+            raise InsufficientScope(f"This key lacks the scope {scope}.", details={"requiredScope": scope})
+        return True

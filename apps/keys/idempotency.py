@@ -1,0 +1,66 @@
+"""A request that carries an idempotency key is done once, however often and however simultaneously it is sent."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from apps.core import clock
+from apps.core.errors import Invalid
+from apps.core.rows import Part
+from apps.keys.errors import IdempotencyConflict
+from apps.keys.models import IdempotencyKey
+
+MAX_LENGTH = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One use of a key within a family of operations, for a request with this fingerprint."""
+
+    workspace_id: UUID
+    family: str
+    key: str
+    fingerprint: str
+
+
+def fingerprint(body: Mapping[str, Any]) -> str:
+    """SHA-256 of the canonical JSON of a request without its key."""
+    return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def choose_key(*, in_body: str | None, in_header: str | None) -> str | None:
+    """The request's key. Raises Invalid where the two places differ or the key cannot be one."""
+    if in_body is not None and in_header is not None and in_body != in_header:
+        raise Invalid({"idempotencyKey": ["differs from the Idempotency-Key header; send one of the two"]})
+    key = in_body if in_body is not None else in_header
+    if key is not None and not (1 <= len(key) <= MAX_LENGTH and key.isascii() and key.isprintable()):
+        raise Invalid({"idempotencyKey": [f"must be 1 to {MAX_LENGTH} printable ASCII characters"]})
+    return key
+
+
+def part(use: Use, resource_id: UUID) -> Part:
+    """The row that takes the key, to be inserted with the resource. Inserting raises IntegrityError where it is taken."""
+    row = {
+        "workspace_id": use.workspace_id,
+        "family": use.family,
+        "key": use.key,
+        "fingerprint": use.fingerprint,
+        "resource_id": resource_id,
+        "created_at": clock.now(),
+    }
+    return IdempotencyKey, [row]
+
+
+def earlier(use: Use) -> UUID | None:
+    """The resource that an earlier request with this key made. Raises IdempotencyConflict."""
+    row = IdempotencyKey.objects.of(use.workspace_id).filter(family=use.family, key=use.key).first()
+    if row is None:
+        return None
+    if row.fingerprint != use.fingerprint:
+        raise IdempotencyConflict(details={"messageId": str(row.resource_id)})
+    resource_id: UUID = row.resource_id
+    return resource_id

@@ -1,0 +1,44 @@
+"""Filters of the list of messages; here `from` and `to` are addresses."""
+
+from typing import Any
+
+import django_filters
+from django.db.models import Exists, OuterRef, QuerySet
+
+from apps.core.api.filters import TextFilter, WireFilterSet
+from apps.core.errors import Invalid
+from apps.messages.models import Message, Recipient
+from apps.messages.states import Status
+from apps.protocols.address import AddressError, parse_mailbox
+
+
+def _canonical(name: str, text: str) -> str:
+    try:
+        return parse_mailbox(text).email
+    except AddressError as error:
+        raise Invalid({name: [error.reason]}) from error
+
+
+def _sent_to(rows: QuerySet[Message], name: str, text: str) -> QuerySet[Message]:
+    """Also the recipients in cc and bcc."""
+    recipients = Recipient.objects.across_workspaces().filter(
+        message_id=OuterRef("pk"), workspace_id=OuterRef("workspace_id"), email=_canonical("to", text)
+    )
+    return rows.filter(Exists(recipients))
+
+
+def _sent_from(rows: QuerySet[Message], name: str, text: str) -> QuerySet[Message]:
+    return rows.filter(from_email=_canonical("from", text))
+
+
+_FILTERS: dict[str, Any] = {
+    "__doc__": "Declared through type(), because `from` is a Python keyword.",
+    "status": django_filters.ChoiceFilter(field_name="status", choices=Status.choices),
+    "to": TextFilter(method=lambda rows, name, text: _sent_to(rows, name, text)),
+    "from": TextFilter(method=lambda rows, name, text: _sent_from(rows, name, text)),
+}
+MessageFilters = type("MessageFilters", (WireFilterSet,), _FILTERS)
+
+
+class TimelineFilters(WireFilterSet):
+    recipient = TextFilter(field_name="data__recipient")

@@ -1,0 +1,13 @@
+from django.urls import path
+
+from apps.messages.api.views import MessageViewSet, SendViewSet
+
+urlpatterns = [
+    path("mail/send", SendViewSet.as_view({"post": "send"})),
+    path("mail/messages", MessageViewSet.as_view({"get": "list"})),
+    path("mail/messages/<str:id>", MessageViewSet.as_view({"get": "retrieve"})),
+    path("mail/messages/<str:id>/attempts", MessageViewSet.as_view({"get": "attempts"})),
+    path("mail/messages/<str:id>/logs", MessageViewSet.as_view({"get": "logs"})),
+    path("mail/messages/<str:id>/timeline", MessageViewSet.as_view({"get": "timeline"})),
+    path("mail/messages/<str:id>/bounces", MessageViewSet.as_view({"get": "bounces"})),
+]

@@ -1,0 +1,123 @@
+"""Sending a message and reading its story."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.core.api.filters import NoFilters
+from apps.core.api.pagination import KeysetPagination, OldestFirstPagination
+from apps.events.models import Event
+from apps.keys import idempotency
+from apps.keys.api.views import WorkspaceViewSet
+from apps.messages import story
+from apps.messages.api import resources
+from apps.messages.api.filters import MessageFilters, TimelineFilters
+from apps.messages.api.requests import SendRequest, read_send
+from apps.messages.models import Attempt, Bounce, Message, Recipient
+from apps.messages.services.accept import accept
+
+
+class SendViewSet(WorkspaceViewSet):
+    """Accepts messages."""
+
+    model = Message
+    scopes = {"send": "mail:send"}
+    operation_ids = {"send": "send"}
+
+    @extend_schema(
+        request=SendRequest, responses={202: resources.AcceptedResource, 200: resources.AcceptedResource}
+    )
+    def send(self, request: Request) -> Response:
+        """Stores a message for delivery; the same idempotency key again answers 200 with the first one."""
+        draft, key_in_body = read_send(request.data, self.caller)
+        key = idempotency.choose_key(in_body=key_in_body, in_header=request.headers.get("Idempotency-Key"))
+        accepted = accept(self.caller, draft, use=self._use(request, key))
+        answer = resources.AcceptedResource(accepted).data
+        return Response(answer, status=status.HTTP_200_OK if accepted.is_replay else status.HTTP_202_ACCEPTED)
+
+    def _use(self, request: Request, key: str | None) -> idempotency.Use | None:
+        if key is None:
+            return None
+        body = {name: value for name, value in request.data.items() if name != "idempotencyKey"}
+        return idempotency.Use(self.workspace_id, "send", key, idempotency.fingerprint(body))
+
+
+class MessageViewSet(WorkspaceViewSet):
+    """Messages of this workspace and what became of them."""
+
+    model = Message
+    serializer_class = resources.MessageResource
+    scopes = dict.fromkeys(("list", "retrieve", "attempts", "logs", "timeline", "bounces"), "mail:read")
+    operation_ids = {
+        "list": "messages.list",
+        "retrieve": "messages.get",
+        "attempts": "messages.attempts",
+        "logs": "messages.logs",
+        "timeline": "messages.timeline",
+        "bounces": "messages.bounces",
+    }
+
+    @property
+    def filterset_class(self) -> type:
+        return {"list": MessageFilters, "timeline": TimelineFilters}.get(self.action, NoFilters)
+
+    @property
+    def pagination_class(self) -> type:
+        return KeysetPagination if self.action == "list" else OldestFirstPagination
+
+    def get_queryset(self) -> QuerySet[Any]:
+        return super().get_queryset().select_related("content")
+
+    @extend_schema(responses=resources.MessageResource(many=True))
+    def list(self, request: Request) -> Response:
+        messages: list[Message] = self.paginate_queryset(self.filter_queryset(self.get_queryset())) or []
+        recipients = _recipients(self.workspace_id, [message.pk for message in messages])
+        shown = [resources.show_message(message, recipients[message.pk]) for message in messages]
+        return self.get_paginated_response(resources.MessageResource(shown, many=True).data)
+
+    @extend_schema(responses=resources.MessageDetailResource)
+    def retrieve(self, request: Request, id: str) -> Response:
+        message = self.get_object()
+        recipients = _recipients(self.workspace_id, [message.pk])[message.pk]
+        return Response(resources.MessageDetailResource(resources.show_message(message, recipients)).data)
+
+    @extend_schema(responses=resources.AttemptResource(many=True))
+    def attempts(self, request: Request, id: str) -> Response:
+        """Every try to hand the message over, oldest first."""
+        return self._story(Attempt.objects, resources.AttemptResource)
+
+    @extend_schema(responses=resources.BounceResource(many=True))
+    def bounces(self, request: Request, id: str) -> Response:
+        """Refusals because of a recipient, oldest first."""
+        return self._story(Bounce.objects, resources.BounceResource)
+
+    @extend_schema(responses=resources.TimelineResource(many=True))
+    def timeline(self, request: Request, id: str) -> Response:
+        """What happened, oldest first; `recipient` narrows it to one address."""
+        return self._story(Event.objects, resources.TimelineResource, story.timeline_item)
+
+    @extend_schema(responses=resources.LogResource(many=True))
+    def logs(self, request: Request, id: str) -> Response:
+        """What happened in sentences, oldest first."""
+        return self._story(Event.objects, resources.LogResource, story.log_line)
+
+    def _story(self, rows: Any, resource: type, show: Any = None) -> Response:
+        mine = rows.of(self.workspace_id).filter(message_id=self.get_object().pk)
+        page = self.paginate_queryset(self.filter_queryset(mine)) or []
+        shown = [show(row) for row in page] if show else page
+        return self.get_paginated_response(resource(shown, many=True).data)
+
+
+def _recipients(workspace_id: UUID, message_ids: Sequence[UUID]) -> dict[UUID, list[Recipient]]:
+    found: dict[UUID, list[Recipient]] = defaultdict(list)
+    rows = Recipient.objects.of(workspace_id).filter(message_id__in=message_ids)
+    for recipient in rows.order_by("message_id", "position"):
+        found[recipient.message_id].append(recipient)
+    return found

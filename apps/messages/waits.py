@@ -1,0 +1,54 @@
+"""Why a recipient waits: a code, a sentence, and who can change it (docs: "Why is it waiting?")."""
+
+from dataclasses import dataclass
+
+from django.db import models
+
+
+class WaitCode(models.TextChoices):
+    RETRY = "retry"
+    DESTINATION_PAUSED = "destination_paused"
+    DESTINATION_BUSY = "destination_busy"
+    DOMAIN_NOT_VERIFIED = "domain_not_verified"
+    WORKSPACE_SUSPENDED = "workspace_suspended"
+    CONFIGURATION = "configuration"
+    QUARANTINE = "quarantine"
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    sentence: str
+    who_can_change_it: str
+
+
+EXPLANATIONS = {
+    WaitCode.RETRY: Explanation(
+        "The receiving server asked us to try again later.", "nobody needs to: it is tried again by itself"
+    ),
+    WaitCode.DESTINATION_PAUSED: Explanation(
+        "The receiving servers cannot be reached; they are tried again after a pause.",
+        "the receiving side; it is tried again by itself",
+    ),
+    WaitCode.DESTINATION_BUSY: Explanation(
+        "As many messages as its servers allow are on their way there already.",
+        "nobody needs to: it goes out as soon as there is room",
+    ),
+    WaitCode.DOMAIN_NOT_VERIFIED: Explanation(
+        "The sender's domain is no longer verified.", "you: publish the domain's DNS records and verify it"
+    ),
+    WaitCode.WORKSPACE_SUSPENDED: Explanation("The workspace may not send.", "the operator of this server"),
+    WaitCode.CONFIGURATION: Explanation(
+        "This server cannot send: its transport or a key is set up wrongly.", "the operator of this server"
+    ),
+    WaitCode.QUARANTINE: Explanation(
+        "A worker died each time it handled this recipient.", "the operator of this server: look, then release it"
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A reason to wait, with what is particular to this case."""
+
+    code: WaitCode
+    detail: str = ""

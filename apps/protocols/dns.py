@@ -1,0 +1,345 @@
+"""Ask the DNS, and answer with a value that keeps "there is none" apart from "nobody could say".
+
+RFC 1035 for the records, RFC 2308 for negative answers. A failure is never read as an absence.
+"""
+
+import asyncio
+import ipaddress
+import re
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Generic, TypeVar, cast
+
+import dns.asyncresolver
+import dns.exception
+import dns.message
+import dns.name
+import dns.nameserver
+import dns.rdata
+import dns.rdatatype
+import dns.resolver
+
+# Nobody needs more; a larger answer is a mistake or an attack on whoever walks through it.
+MAX_RECORDS = 100
+
+# The largest answer that crosses nearly every path in one piece (RFC 9715 section 3.1).
+UDP_PAYLOAD = 1232
+
+TIMEOUT_SECONDS = 2.0
+LIFETIME_SECONDS = 5.0
+
+NO_SUCH_NAME = "no such name"
+NO_SUCH_RECORD = "no record of that type"
+NOT_A_NAME = "not a name that the DNS can hold"
+TIME_OUT = "time-out"
+NO_SERVER = "no name server is configured"
+UNREACHABLE = "the server could not be reached"
+MALFORMED = "the answer was malformed"
+BROKEN_RECORD = "the record holds forbidden characters"
+ALIAS_LOOP = "the alias (CNAME) chain is a loop or too long"
+INCONCLUSIVE = "the server did not follow the name to its end"
+
+Server = tuple[str, int]
+
+
+class Outcome(StrEnum):
+    """What a look-up came to. Only `missing` is a statement about the name."""
+
+    FOUND = "found"
+    MISSING = "missing"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class MxRecord:
+    """One MX record: lower is tried first; the host of a null MX is "."."""
+
+    preference: int
+    host: str
+
+
+Value = TypeVar("Value", str, MxRecord)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[Value]):
+    """What the DNS said about one name and type; `values` are never empty when found."""
+
+    name: str
+    rdtype: str
+    status: Outcome
+    values: tuple[Value, ...] = ()
+    ttl: int = 0
+    reason: str = ""
+    # Tells the two kinds of missing apart: NXDOMAIN when true, NODATA when false (RFC 2308 section 2).
+    no_such_name: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind(Generic[Value]):
+    """A record type and how one record of it is read; a record that reads as None is broken."""
+
+    rdtype: str
+    read: Callable[[Any], Value | None]
+    # Servers rotate addresses to spread the load, and that order is kept. For all else an order of our own
+    # makes two look-ups of the same records equal, and the best MX records the ones that are used.
+    is_sorted: bool = True
+
+
+class Resolver:
+    """Look-ups for code that may wait."""
+
+    def __init__(
+        self,
+        servers: Sequence[Server] | None = None,
+        *,
+        timeout: float = TIMEOUT_SECONDS,
+        lifetime: float = LIFETIME_SECONDS,
+    ) -> None:
+        self._resolver = dns.resolver.Resolver(configure=False)
+        _configure(self._resolver, servers, timeout=timeout, lifetime=lifetime)
+
+    def txt(self, name: str) -> Answer[str]:
+        return self._ask(name, _TXT)
+
+    def cname(self, name: str) -> Answer[str]:
+        return self._ask(name, _CNAME)
+
+    def mx(self, name: str) -> Answer[MxRecord]:
+        return self._ask(name, _MX)
+
+    def addresses(self, name: str) -> Answer[str]:
+        return _both(self._ask(name, _A), self._ask(name, _AAAA))
+
+    def _ask(self, name: str, kind: _Kind[Value]) -> Answer[Value]:
+        question = _question(name)
+        if question is None:
+            return _missing(name, kind, reason=NOT_A_NAME, no_such_name=True)
+        try:
+            # The search list of the machine would turn a missing name into somebody else's record.
+            reply = self._resolver.resolve(question, kind.rdtype, search=False)
+        except dns.exception.DNSException as error:
+            return _unanswered(name, kind, error)
+        return _answered(name, kind, reply)
+
+
+class AsyncResolver:
+    """The same look-ups for code that runs many at once."""
+
+    def __init__(
+        self,
+        servers: Sequence[Server] | None = None,
+        *,
+        timeout: float = TIMEOUT_SECONDS,
+        lifetime: float = LIFETIME_SECONDS,
+    ) -> None:
+        self._resolver = dns.asyncresolver.Resolver(configure=False)
+        _configure(self._resolver, servers, timeout=timeout, lifetime=lifetime)
+
+    async def txt(self, name: str) -> Answer[str]:
+        return await self._ask(name, _TXT)
+
+    async def cname(self, name: str) -> Answer[str]:
+        return await self._ask(name, _CNAME)
+
+    async def mx(self, name: str) -> Answer[MxRecord]:
+        return await self._ask(name, _MX)
+
+    async def addresses(self, name: str) -> Answer[str]:
+        return _both(*await asyncio.gather(self._ask(name, _A), self._ask(name, _AAAA)))
+
+    async def _ask(self, name: str, kind: _Kind[Value]) -> Answer[Value]:
+        question = _question(name)
+        if question is None:
+            return _missing(name, kind, reason=NOT_A_NAME, no_such_name=True)
+        try:
+            reply = await self._resolver.resolve(question, kind.rdtype, search=False)
+        except dns.exception.DNSException as error:
+            return _unanswered(name, kind, error)
+        return _answered(name, kind, reply)
+
+
+def parse_servers(text: str) -> tuple[Server, ...] | None:
+    """The servers in "address:port,...", port 53 unless given; None (the system's resolver) when blank.
+
+    IPv6 addresses stand in brackets. Raises ValueError on anything else.
+    """
+    servers = tuple(_server(part.strip()) for part in text.split(",") if part.strip())
+    return servers or None
+
+
+_SERVER = re.compile(r"(?:\[(?P<v6>[^\[\]]+)\]|(?P<v4>[^:\[\]]+))(?::(?P<port>[0-9]{1,5}))?")
+
+
+def _server(text: str) -> Server:
+    match = _SERVER.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not address:port (IPv6 as [address]:port)")
+    if match["v6"]:
+        address = str(ipaddress.IPv6Address(match["v6"]))
+    else:
+        address = str(ipaddress.IPv4Address(match["v4"]))
+    port = int(match["port"] or 53)
+    if not 1 <= port <= 65535:
+        raise ValueError(f"{text!r}: the port is not between 1 and 65535")
+    return address, port
+
+
+def _configure(
+    resolver: dns.resolver.BaseResolver,
+    servers: Sequence[Server] | None,
+    *,
+    timeout: float,
+    lifetime: float,
+) -> None:
+    if servers:
+        resolver.nameservers = [dns.nameserver.Do53Nameserver(address, port) for address, port in servers]
+    else:
+        # A machine without one answers every look-up with a failure, not the program with a crash.
+        with suppress(dns.resolver.NoResolverConfiguration):
+            resolver.read_resolv_conf("/etc/resolv.conf")
+    resolver.timeout = timeout
+    resolver.lifetime = lifetime
+    resolver.use_edns(0, 0, UDP_PAYLOAD)
+
+
+def _question(name: str) -> dns.name.Name | None:
+    """The absolute name to ask for, or None where no such name can exist (RFC 1035 section 2.3.4)."""
+    try:
+        question = dns.name.from_text(name, idna_codec=dns.name.IDNA_2008)
+    except dns.exception.DNSException:
+        return None
+    return question if question != dns.name.root and _is_plain(question) else None
+
+
+_LABEL = re.compile(rb"[A-Za-z0-9_-]+")
+
+
+def _is_plain(name: dns.name.Name) -> bool:
+    """Letters, digits, hyphens (RFC 1123 section 2.1) and underscores (RFC 8552) only.
+
+    A label may carry any byte (RFC 2181 section 11), so also CR, LF, NUL and dots, and bring them into SMTP.
+    """
+    return all(_LABEL.fullmatch(label) for label in name.labels[:-1])
+
+
+def _host(name: dns.name.Name) -> str | None:
+    if not _is_plain(name):
+        return None
+    return name.to_text(omit_final_dot=True).lower()
+
+
+def _read_mx(rdata: Any) -> MxRecord | None:
+    host = _host(rdata.exchange)
+    return None if host is None else MxRecord(rdata.preference, host)
+
+
+_CONTROLS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+def _read_txt(rdata: Any) -> str | None:
+    # One record's strings are one value, joined without spaces (RFC 7208 section 3.3, RFC 6376 3.6.2.2).
+    joined = b"".join(rdata.strings)
+    # A tab is white space that DKIM allows (RFC 6376 section 2.8); no other control character has a use.
+    return None if _CONTROLS.search(joined) else joined.decode("ascii", "backslashreplace")
+
+
+def _read_cname(rdata: Any) -> str | None:
+    return _host(rdata.target)
+
+
+def _read_address(rdata: Any) -> str | None:
+    return cast(str, rdata.address)
+
+
+_TXT = _Kind("TXT", _read_txt)
+_CNAME = _Kind("CNAME", _read_cname)
+_MX = _Kind("MX", _read_mx)
+_A = _Kind("A", _read_address, is_sorted=False)
+_AAAA = _Kind("AAAA", _read_address, is_sorted=False)
+
+
+def _answered(name: str, kind: _Kind[Value], reply: dns.resolver.Answer) -> Answer[Value]:
+    sound = [value for value in map(kind.read, reply) if value is not None]
+    # A broken record is as if it were not there, but a set of broken ones is no proof that there is none.
+    if not sound:
+        return _failed(name, kind, reason=BROKEN_RECORD)
+    values = tuple(sorted(sound) if kind.is_sorted else sound)[:MAX_RECORDS]
+    ttl = reply.chaining_result.minimum_ttl
+    return Answer(name, kind.rdtype, Outcome.FOUND, values=values, ttl=ttl)
+
+
+def _unanswered(name: str, kind: _Kind[Value], error: dns.exception.DNSException) -> Answer[Value]:
+    if isinstance(error, dns.resolver.NXDOMAIN):
+        (response,) = error.responses().values()
+        return _missing(name, kind, reason=NO_SUCH_NAME, no_such_name=True, ttl=_negative_ttl(response))
+    if isinstance(error, dns.resolver.NoAnswer):
+        response = error.response()
+        if not _is_conclusive(response):
+            return _failed(name, kind, reason=INCONCLUSIVE)
+        return _missing(name, kind, reason=NO_SUCH_RECORD, ttl=_negative_ttl(response))
+    if isinstance(error, dns.exception.Timeout):
+        return _failed(name, kind, reason=TIME_OUT)
+    return _failed(name, kind, reason=_failure(error))
+
+
+def _is_conclusive(response: dns.message.QueryMessage) -> bool:
+    """Whether an empty answer says "no such record" and is not a referral or an unfinished alias.
+
+    RFC 2308 section 2.2: a SOA says so; without one, NS records make the reply a referral.
+    """
+    authority = {rrset.rdtype for rrset in response.authority}
+    if dns.rdatatype.SOA in authority:
+        return True
+    return dns.rdatatype.NS not in authority and not response.answer
+
+
+def _negative_ttl(response: dns.message.QueryMessage) -> int:
+    return response.resolve_chaining().minimum_ttl
+
+
+def _failure(error: dns.exception.DNSException) -> str:
+    """Why no server answered, in words that hold nothing from the network but a response code's name."""
+    if isinstance(error, dns.resolver.YXDOMAIN):
+        return ALIAS_LOOP
+    tries = error.kwargs.get("errors") or ()
+    if not tries:
+        return NO_SERVER
+    cause = tries[-1][3]
+    if isinstance(cause, str):
+        return f"the server failed ({cause})"
+    if isinstance(cause, dns.message.ChainTooLong):
+        return ALIAS_LOOP
+    return UNREACHABLE if isinstance(cause, OSError | EOFError) else MALFORMED
+
+
+def _missing(
+    name: str, kind: _Kind[Value], *, reason: str, no_such_name: bool = False, ttl: int = 0
+) -> Answer[Value]:
+    return Answer(name, kind.rdtype, Outcome.MISSING, ttl=ttl, reason=reason, no_such_name=no_such_name)
+
+
+def _failed(name: str, kind: _Kind[Value], *, reason: str) -> Answer[Value]:
+    return Answer(name, kind.rdtype, Outcome.FAILED, reason=reason)
+
+
+def _both(v4: Answer[str], v6: Answer[str]) -> Answer[str]:
+    """The addresses of both families, IPv4 first: a mail host without IPv6 is common, the reverse is not."""
+    rdtype = "A/AAAA"
+    found = [answer for answer in (v4, v6) if answer.status is Outcome.FOUND]
+    if found:
+        # One family that answers is enough: some servers fail on every AAAA query (RFC 4074).
+        values = tuple(value for answer in found for value in answer.values)
+        ttl = min(answer.ttl for answer in found)
+        return Answer(v4.name, rdtype, Outcome.FOUND, values=values, ttl=ttl)
+    for answer in (v4, v6):
+        if answer.status is Outcome.FAILED:
+            return Answer(v4.name, rdtype, Outcome.FAILED, reason=answer.reason)
+    # A name that one of the two knows exists, whatever the other says.
+    sure = v4 if not v4.no_such_name else v6
+    ttl = min(v4.ttl, v6.ttl)
+    return Answer(
+        v4.name, rdtype, Outcome.MISSING, ttl=ttl, reason=sure.reason, no_such_name=sure.no_such_name
+    )

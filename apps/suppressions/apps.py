@@ -1,0 +1,5 @@
+from django.apps import AppConfig
+
+
+class SuppressionsConfig(AppConfig):
+    name = "apps.suppressions"

@@ -1,0 +1,76 @@
+"""Suppressing addresses, and asking which are suppressed. Whoever asks passes canonical comparison keys."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from apps.core import clock
+from apps.core.ids import new_id
+from apps.events.services import NewEvent, record
+from apps.events.types import EventType, ResourceType
+from apps.protocols.address import Mailbox
+from apps.suppressions.models import Reason, Source, Suppression
+
+
+@dataclass(frozen=True, slots=True)
+class NewSuppression:
+    """An address to suppress and the evidence for it."""
+
+    workspace_id: UUID
+    email: str
+    reason: Reason
+    source: Source
+    message_id: UUID | None = None
+    bounce_id: UUID | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+def suppressed_among(workspace_id: UUID, keys: Collection[str]) -> set[str]:
+    """Which of these comparison keys are suppressed in the workspace."""
+    return set(Suppression.objects.of(workspace_id).filter(key__in=keys).values_list("key", flat=True))
+
+
+def add(suppressions: Sequence[NewSuppression]) -> int:
+    """Suppresses addresses in the caller's transaction, with an event for each that was not suppressed before.
+
+    Returns how many were new. Of two writers at once one inserts; the other finds the row and changes nothing.
+    """
+    # Sorted, so that two writers with the same addresses cannot wait for each other in a circle.
+    rows = sorted(
+        (_row(suppression) for suppression in suppressions), key=lambda row: (row.workspace_id, row.key)
+    )
+    Suppression.objects.across_workspaces().bulk_create(rows, ignore_conflicts=True)
+    ours = {row.pk for row in rows}
+    stored = set(Suppression.objects.across_workspaces().filter(pk__in=ours).values_list("pk", flat=True))
+    new = [row for row in rows if row.pk in stored]
+    if new:
+        record([_event(EventType.SUPPRESSION_CREATED, row) for row in new])
+    return len(new)
+
+
+def remove(suppression: Suppression) -> None:
+    """Lifts a suppression, in the caller's transaction."""
+    deleted, _ = Suppression.objects.of(suppression.workspace_id).filter(pk=suppression.pk).delete()
+    if deleted:
+        record([_event(EventType.SUPPRESSION_DELETED, suppression)])
+
+
+def _row(new: NewSuppression) -> Suppression:
+    return Suppression(
+        id=new_id(),
+        workspace_id=new.workspace_id,
+        email=new.email,
+        key=Mailbox(new.email).key,
+        reason=new.reason,
+        source=new.source,
+        message_id=new.message_id,
+        bounce_id=new.bounce_id,
+        metadata=dict(new.metadata),
+        created_at=clock.now(),
+    )
+
+
+def _event(event_type: EventType, row: Suppression) -> NewEvent:
+    data = {"email": row.email, "reason": row.reason, "source": row.source}
+    return NewEvent(row.workspace_id, event_type, ResourceType.SUPPRESSION, row.pk, row.message_id, data)

@@ -1,0 +1,95 @@
+"""Reads the environment and refuses nonsense, so that a typing error stops the start and not the mail."""
+
+import os
+import secrets
+from pathlib import Path
+
+from cryptography.fernet import Fernet
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
+FALSE_WORDS = frozenset({"0", "false", "no", "off", ""})
+
+
+def env_text(name: str, default: str = "") -> str:
+    """The variable, or what the file named by NAME_FILE holds, or the default."""
+    if name in os.environ:
+        return os.environ[name].strip()
+    if path := os.environ.get(f"{name}_FILE"):
+        try:
+            return Path(path).read_text().strip()
+        except OSError as error:
+            raise ImproperlyConfigured(f"{name}_FILE names {path}, which cannot be read: {error}") from error
+    return default
+
+
+def env_bool(name: str, default: bool) -> bool:
+    word = env_text(name, str(default)).lower()
+    if word in TRUE_WORDS:
+        return True
+    if word in FALSE_WORDS:
+        return False
+    raise ImproperlyConfigured(f"{name} must be true or false, not {word!r}")
+
+
+def env_int(name: str, default: int, *, minimum: int = 0, maximum: int = 2**31 - 1) -> int:
+    text = env_text(name, str(default))
+    if not text.isascii() or not text.isdigit() or not minimum <= int(text) <= maximum:
+        raise ImproperlyConfigured(f"{name} must be a whole number from {minimum} to {maximum}, not {text!r}")
+    return int(text)
+
+
+def env_list(name: str, default: str = "") -> list[str]:
+    return [part.strip() for part in env_text(name, default).split(",") if part.strip()]
+
+
+def env_seconds(name: str) -> tuple[int, ...] | None:
+    """A comma-separated list of whole seconds, or None where the variable is not set."""
+    parts = env_list(name)
+    if not all(part.isascii() and part.isdigit() for part in parts):
+        raise ImproperlyConfigured(f"{name} must be whole seconds separated by commas, not {','.join(parts)!r}")
+    return tuple(int(part) for part in parts) or None
+
+
+def var_folder() -> Path:
+    """Where data and generated secrets live; readable by the owner alone."""
+    folder = Path(env_text("STACKSHIFT_VAR", str(BASE_DIR / "var"))).resolve()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def env_secret(name: str) -> str:
+    """A secret from the environment, from NAME_FILE, or from what `quickstart` generated.
+
+    Raises ImproperlyConfigured where there is none: a default secret would be everybody's secret.
+    """
+    if value := env_text(name):
+        return value
+    generated = _secret_file(name)
+    if generated.exists():
+        return generated.read_text().strip()
+    raise ImproperlyConfigured(
+        f"{name} is not set. Set {name} or {name}_FILE, or run `python manage.py quickstart` once to generate it."
+    )
+
+
+def generate_missing_secrets() -> None:
+    """Writes SECRET_KEY and FIELD_KEYS below the var folder where nobody has given them."""
+    makers = {"SECRET_KEY": lambda: secrets.token_urlsafe(64), "FIELD_KEYS": lambda: Fernet.generate_key().decode()}
+    for name, make in makers.items():
+        path = _secret_file(name)
+        if env_text(name) or path.exists():
+            continue
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        # Two first starts at once: O_EXCL lets one of them write, the other reads what it wrote.
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            continue
+        with os.fdopen(descriptor, "w") as file:
+            file.write(make() + "\n")
+
+
+def _secret_file(name: str) -> Path:
+    return var_folder() / "secrets" / name
