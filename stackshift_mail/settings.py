@@ -1,5 +1,6 @@
 """All settings, in sections. What an operator may change comes from the environment (docs/configuration.md)."""
 
+import os
 from urllib.parse import urlsplit
 
 import environ
@@ -147,6 +148,12 @@ SPECTACULAR_SETTINGS = {
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": [],
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "MessageStatus": "apps.messages.states.Status.values",
+        "AttemptStatus": "apps.messages.states.AttemptStatus.values",
+        "DomainStatus": "apps.domains.models.Status.values",
+        "RecordStatus": "apps.domains.api.serializers.RECORD_STATUSES",
+    },
     "SCHEMA_PATH_PREFIX": "/v1",
     "PREPROCESSING_HOOKS": ["apps.core.api.schema.only_v1"],
     "POSTPROCESSING_HOOKS": [
@@ -182,8 +189,8 @@ Q_CLUSTER = {
     "log_level": "WARNING",
     "ALT_CLUSTERS": {
         "delivery": {
-            "workers": 1,
-            "queue_limit": 1,
+            "workers": DELIVERY_WORKERS or os.cpu_count(),
+            "queue_limit": DELIVERY_WORKERS or os.cpu_count(),
             "bulk": 1,
             "timeout": 900,
             "retry": 3600,

@@ -1,4 +1,4 @@
-"""The one place that asks what time it is; always aware and in UTC, and easy for a test to turn."""
+"""The one place that asks what time it is; always aware and in UTC."""
 
 from datetime import UTC, datetime
 
@@ -21,3 +21,9 @@ def database_now() -> datetime:
         cursor.execute("SELECT clock_timestamp()")
         moment: datetime = cursor.fetchone()[0]
     return moment.astimezone(UTC)
+
+
+def as_time(value: datetime | str) -> datetime:
+    """A time as raw SQL gave it: SQLite keeps them as text in UTC."""
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -6,6 +6,7 @@ The ORM costs about 1 ms of Python for each row it saves; accepting and recordin
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
+from uuid import UUID
 
 from django.db import connection, models
 
@@ -51,6 +52,51 @@ def insert_all(parts: Sequence[Part]) -> None:
     named = ", ".join(f"part{number} AS ({statement})" for number, statement in enumerate(others))
     with connection.cursor() as cursor:
         cursor.execute(f"WITH {named} {last}" if named else last, values)
+
+
+def update(
+    model: type[models.Model], rows: Sequence[Row], *, match: Sequence[str], where: str = ""
+) -> set[Any]:
+    """Gives each row its values where all the `match` columns are equal; returns the ids that were changed.
+
+    Every row names the same attnames. `where` is a further SQL condition on the table `t`. Rows that are not
+    found, or no longer match, are left out of the answer: somebody was faster.
+    """
+    if not rows:
+        return set()
+    names = list(rows[0])
+    fields = [model._meta.get_field(name) for name in names]
+    quote, table = connection.ops.quote_name, model._meta.db_table
+    place = "(" + ", ".join(["%s"] * len(fields)) + ")"
+    # PostgreSQL takes the types of a VALUES list from its first row.
+    typed = "(" + ", ".join(f"CAST(%s AS {field.db_type(connection)})" for field in fields) + ")"
+    first = typed if connection.vendor == "postgresql" else place
+    columns = [field.column for field in fields]
+    given = {name: f"v.column{number}" for number, name in enumerate(names, start=1)}
+    assignments = ", ".join(
+        f"{quote(column)} = {given[name]}"
+        for name, column in zip(names, columns, strict=True)
+        if name not in match
+    )
+    condition = " AND ".join(
+        f"t.{quote(column)} = {given[name]}"
+        for name, column in zip(names, columns, strict=True)
+        if name in match
+    )
+    sql = (
+        f"UPDATE {quote(table)} AS t SET {assignments} FROM (VALUES {', '.join([first, *[place] * (len(rows) - 1)])})"  # noqa: S608
+        f" AS v WHERE {condition}{f' AND {where}' if where else ''} RETURNING id"
+    )
+    prepare = [_preparer(field) for field in fields]
+    values = [ready(row[name]) for row in rows for name, ready in zip(names, prepare, strict=True)]
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        return {as_id(row[0]) for row in cursor.fetchall()}
+
+
+def as_id(value: Any) -> UUID:
+    """An id as the database gave it: SQLite keeps them as text."""
+    return value if isinstance(value, UUID) else UUID(value)
 
 
 class _Plan:

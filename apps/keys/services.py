@@ -7,13 +7,15 @@ import secrets
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
 
 from apps.core import clock
 from apps.core.errors import Invalid
+from apps.core.rows import as_id
 from apps.keys.errors import Unauthorized
 from apps.keys.models import ApiKey
 from apps.workspaces.limits import Limits, limits_of
@@ -101,7 +103,7 @@ def authenticate(text: str) -> Caller:
     return caller
 
 
-def _find(text: str) -> tuple[object, ...] | None:
+def _find(text: str) -> tuple[Any, ...] | None:
     head = TEST if text.startswith(TEST) else LIVE
     if (
         not text.startswith(head)
@@ -111,33 +113,24 @@ def _find(text: str) -> tuple[object, ...] | None:
         return None
     with connection.cursor() as cursor:
         cursor.execute(FIND, [text[: len(head) + LOOKUP_LENGTH]])
-        row: tuple[object, ...] | None = cursor.fetchone()
+        row: tuple[Any, ...] | None = cursor.fetchone()
     return row
 
 
-def _caller(row: tuple[object, ...]) -> Caller:
+def _caller(row: tuple[Any, ...]) -> Caller:
     key_id, _hash_, scopes, _expires, _used, workspace_id, status, tier, daily, hourly, test_of = row
     return Caller(
-        workspace_id=_uuid(workspace_id),
-        key_id=_uuid(key_id),
-        scopes=frozenset(json.loads(scopes) if isinstance(scopes, str) else scopes),  # type: ignore[call-overload]
+        workspace_id=as_id(workspace_id),
+        key_id=as_id(key_id),
+        scopes=frozenset(json.loads(scopes) if isinstance(scopes, str) else scopes),
         is_test=test_of is not None,
         is_suspended=status != Workspace.Status.ACTIVE,
-        limits=limits_of(str(tier), daily, hourly),  # type: ignore[arg-type]
+        limits=limits_of(tier, daily, hourly),
     )
 
 
-def _uuid(value: object) -> UUID:
-    return value if isinstance(value, UUID) else UUID(str(value))
-
-
-def _time(value: object) -> datetime | None:
-    """SQLite keeps times as text."""
-    if value is None or isinstance(value, datetime):
-        moment = value
-    else:
-        moment = datetime.fromisoformat(str(value))
-    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
+def _time(value: Any) -> datetime | None:
+    return None if value is None else clock.as_time(value)
 
 
 def _random(length: int) -> str:

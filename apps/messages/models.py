@@ -43,7 +43,9 @@ class Message(TenantModel):
 class MessageContent(models.Model):
     """The body of a message and what else its composition needs."""
 
-    message = models.OneToOneField(Message, on_delete=models.CASCADE, primary_key=True, related_name="content")
+    message = models.OneToOneField(
+        Message, on_delete=models.CASCADE, primary_key=True, related_name="content"
+    )
     workspace = models.ForeignKey("workspaces.Workspace", on_delete=models.CASCADE, related_name="+")
     reply_to_email = models.CharField(max_length=320, blank=True)
     reply_to_name = models.CharField(max_length=200, blank=True)
@@ -70,7 +72,8 @@ class Recipient(TenantModel):
     # Due work has a due time and no lease. Final and held recipients have no due time.
     next_attempt_at = models.DateTimeField(null=True)
     lease_until = models.DateTimeField(null=True)
-    # The fence: raised by every claim, and compared by whoever writes as the holder of that claim.
+    # Raised by every claim, and compared by whoever writes as the holder of that claim.
+    fence = models.PositiveIntegerField(default=0)
     attempt_count = models.PositiveIntegerField(default=0)
     # Committed before the final dot of DATA may go out.
     in_doubt = models.BooleanField(default=False)

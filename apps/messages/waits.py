@@ -41,7 +41,8 @@ EXPLANATIONS = {
         "This server cannot send: its transport or a key is set up wrongly.", "the operator of this server"
     ),
     WaitCode.QUARANTINE: Explanation(
-        "A worker died each time it handled this recipient.", "the operator of this server: look, then release it"
+        "A worker died each time it handled this recipient.",
+        "the operator of this server: look, then release it",
     ),
 }
 

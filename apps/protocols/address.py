@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import idna
 
-from apps.protocols.text import TextError, check_text, check_visible_order
+from apps.protocols.text import TextError, check_text, check_visible_order, holds_encoded_word
 
 MAX_NAME = 200
 MAX_LOCAL = 64  # octets; RFC 5321, 4.5.3.1.1
@@ -36,7 +36,6 @@ _LDH_LABEL = re.compile(r"[a-z0-9-]+")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _QUOTED_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _NEEDS_QUOTES = re.compile(r'["<>(),;:@\[\]\\]')
-_ENCODED_WORD = re.compile(r"=\?[^?]*\?[^?]*\?[^?]*\?=")
 _ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
 
@@ -122,8 +121,7 @@ def mailbox(email: str, name: str | None = None) -> Mailbox:
         check_visible_order(shown)
     except TextError as error:
         raise AddressError(f"The name cannot be used. {error.reason}") from error
-    # Readers decode it (RFC 2047, 5), and what it decodes to has passed no check.
-    if _ENCODED_WORD.search(shown):
+    if holds_encoded_word(shown):
         raise AddressError("The name holds an encoded word; write it as plain text.")
     return Mailbox(canonical_email(email), shown)
 

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import AnyStr
 
 from apps.protocols.address import Mailbox
-from apps.protocols.text import TextError, check_text
+from apps.protocols.text import TextError, check_text, holds_encoded_word
 
 MAX_HEADERS = 50
 MAX_HEADER_NAME = 60
@@ -55,8 +55,8 @@ _MESSAGE_ID = re.compile(r"[!-;=?A-~]+@[!-;=?A-~]+")
 _CANONICAL = re.compile(r"[^\s<>()\[\],;:\\\"@]+@[a-z0-9.-]+")
 # RFC 5322, 3.2.3: names of these words alone need no quotes.
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
-_ENCODED_WORD = re.compile(r"=\?[^? ]+\?[BbQq]\?[^? ]*\?=")
-# One word with the spaces that stand before it, less the one that a fold takes.
+# One word with the spaces that stand before it, less the one that a fold takes. Only for text that ends in a
+# word: spaces at the end would cost quadratic time.
 _SPACED_WORD = re.compile(r"(?:\A| )( *[^ ]+)")
 
 # ASCII that no relay has reason to touch, with the tab and the line end.
@@ -225,17 +225,20 @@ def _ascii_phrase(name: str) -> str:
 
 
 def _subject_chunks(subject: str) -> list[str]:
-    words = _SPACED_WORD.findall(subject)
-    # Readers drop white space at the ends and decode what looks encoded: neither would be what was given.
-    is_literal = subject.isascii() and "=?" not in subject and subject == subject.strip(" ")
     room = _room_beside("Subject")
-    return words if is_literal and max(map(len, words), default=0) <= room else _encoded_words(subject, room)
+    # Readers drop white space at the ends and decode what looks encoded: neither would be what was given.
+    if subject.isascii() and "=?" not in subject and subject == subject.strip(" "):
+        words = _SPACED_WORD.findall(subject)
+        if max(map(len, words), default=0) <= room:
+            return words
+    return _encoded_words(subject, room)
 
 
 def _value_chunks(name: str, value: str) -> list[str]:
     words = _SPACED_WORD.findall(value)
     # A long word is left alone here: many a header has a structure, and encoded words would break its URLs.
-    if value.isascii() and not _ENCODED_WORD.search(value) and max(map(len, words), default=0) < _HARD_LIMIT:
+    is_literal = value.isascii() and not holds_encoded_word(value)
+    if is_literal and max(map(len, words), default=0) < _HARD_LIMIT:
         return words
     return _encoded_words(value, _room_beside(name))
 
@@ -359,7 +362,7 @@ def _base64(data: bytes) -> bytes:
 
 
 def _quoted_printable(data: bytes) -> bytes:
-    # binascii wraps the lines and already writes a lone dot and white space at line ends in hex (RFC 2045, 6.7).
+    # binascii wraps the lines, and writes a lone dot and white space at line ends in hex (RFC 2045, 6.7).
     encoded = binascii.b2a_qp(data, istext=True)
     if max(map(len, encoded.split(b"\n"))) > _SOFT_LIMIT:
         # But it wraps before it knows that a space ends the line, and is then one or two over.

@@ -128,7 +128,8 @@ BLOCK_LISTED = _text(
 )
 # Sender checks quote the very words of an unknown recipient.
 SENDER_TEXT = _text(
-    r"sender (?:address |domain |e?-?mail )?(?:\S+ )?(?:rejected|refused|denied|unknown|not (?:found|allowed))",
+    r"sender (?:address |domain |e?-?mail )?(?:\S+ )?(?:rejected|refused|denied|unknown)",
+    r"sender (?:address |domain )?(?:\S+ )?not (?:found|allowed)",
     r"sender verif(?:y|ication)|callout|return(?:-| )path|envelope[- ]from|unknown sender|invalid sender",
 )
 USER_UNKNOWN = _text(

@@ -162,13 +162,15 @@ class Session:
         try:
             dialogue = _Dialogue(self, envelope, content)
             await dialogue.run(before_data)
-            self._needs_reset = not dialogue.is_delivered
-            return dialogue.outcome()
+            transaction = dialogue.outcome()
+            if dialogue.transcript:
+                self._needs_reset = not dialogue.is_delivered
+                self.transactions += 1
+            return transaction
         except BaseException:
             self.close()
             raise
         finally:
-            self.transactions += 1
             self._is_busy = False
 
     async def quit(self) -> None:

@@ -12,6 +12,9 @@ _NOT_IN_A_BODY = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\ud800-\udfff]")
 # Bidi controls reorder what the eye sees (U+202E shows "moc.knab" as "bank.com").
 _BIDI_CONTROL = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
+# The opening of an encoded word (RFC 2047, 2). Readers disagree on where one ends, so the opening counts.
+_ENCODED_WORD = re.compile(r"=\?[^?]*\?[BbQq]\?")
+
 
 class TextError(ValueError):
     """The text holds a character that cannot be sent; `reason` can be shown to the caller."""
@@ -29,6 +32,11 @@ def check_text(text: str, *, multiline: bool = False) -> None:
 def check_visible_order(text: str) -> None:
     """Refuse the controls that make text read in another order than it is written. Raises TextError."""
     _refuse(_BIDI_CONTROL, text, "changes the order of reading")
+
+
+def holds_encoded_word(text: str) -> bool:
+    """Whether a reader may decode part of the text into something that no check has seen."""
+    return _ENCODED_WORD.search(text) is not None
 
 
 def _refuse(pattern: re.Pattern[str], text: str, why: str) -> None:

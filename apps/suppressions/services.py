@@ -31,6 +31,20 @@ def suppressed_among(workspace_id: UUID, keys: Collection[str]) -> set[str]:
     return set(Suppression.objects.of(workspace_id).filter(key__in=keys).values_list("key", flat=True))
 
 
+def suppressed_pairs(pairs: Collection[tuple[UUID, str]]) -> set[tuple[UUID, str]]:
+    """Which of these (workspace, comparison key) pairs are suppressed."""
+    rows = Suppression.objects.across_workspaces().filter(key__in={key for _, key in pairs})
+    return set(rows.values_list("workspace_id", "key")) & set(pairs)
+
+
+def ids_of(addresses: Collection[tuple[UUID, str]]) -> dict[tuple[UUID, str], UUID]:
+    """The suppressions in force for canonical addresses of several workspaces."""
+    keys = {(workspace_id, Mailbox(email).key): (workspace_id, email) for workspace_id, email in addresses}
+    rows = Suppression.objects.across_workspaces().filter(key__in={key for _, key in keys})
+    found = rows.values_list("workspace_id", "key", "pk")
+    return {keys[workspace_id, key]: pk for workspace_id, key, pk in found if (workspace_id, key) in keys}
+
+
 def add(suppressions: Sequence[NewSuppression]) -> int:
     """Suppresses addresses in the caller's transaction, with an event for each that was not suppressed before.
 

@@ -15,12 +15,17 @@ import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 
 @dataclass(frozen=True, slots=True)
 class Hang:
     """Say nothing more, and keep the connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deaf:
+    """Say nothing more and read nothing more, until the test is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +66,10 @@ class Then:
     """Answer, and then do this without being asked."""
 
     reply: str
-    after: Close | Reset | Drip
+    after: Hang | Deaf | Close | Reset | Drip
 
 
-Action = str | bytes | Hang | Close | Reset | Drip | Endless | Delay | Then
+Action = str | bytes | Hang | Deaf | Close | Reset | Drip | Endless | Delay | Then
 Script = Mapping[str, Action | Sequence[Action | None]]
 
 _ORDINARY = {
@@ -210,6 +215,10 @@ class _Conversation:
         while await self.reader.read(65_536):
             pass
 
+    async def _deafen(self, _action: Deaf) -> None:
+        cast(asyncio.Transport, self.writer.transport).pause_reading()
+        await asyncio.Event().wait()
+
     async def _close(self, _action: Close) -> None:
         self.writer.close()
 
@@ -231,6 +240,7 @@ class _Conversation:
 
 _LAST_WORDS: dict[type, Callable[[_Conversation, Any], Coroutine[Any, Any, None]]] = {
     Hang: _Conversation._hang,
+    Deaf: _Conversation._deafen,
     Close: _Conversation._close,
     Reset: _Conversation._reset,
     Drip: _Conversation._drip,

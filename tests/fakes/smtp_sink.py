@@ -28,11 +28,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.fakes.smtp_fast import main
-from tests.fakes.smtp_raw import Close, Delay, Drip, Endless, Hang, RawSmtpServer, Reset, Then
+from tests.fakes.smtp_raw import Close, Deaf, Delay, Drip, Endless, Hang, RawSmtpServer, Reset, Then
 
 __all__ = [
     "CERTIFIED_NAME",
     "Close",
+    "Deaf",
     "Delay",
     "Drip",
     "Endless",
@@ -130,6 +131,8 @@ class SmtpSink:
             _Handler(self),
             self.host,
             self.port,
+            # The referee stays on plain asyncio, whatever loop the tests choose for the client.
+            loop=asyncio.SelectorEventLoop(),
             ssl_context=server_context() if self.implicit_tls else None,
             tls_context=server_context() if self.starttls else None,
             enable_SMTPUTF8=self.smtputf8,

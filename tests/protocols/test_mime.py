@@ -2,6 +2,7 @@
 
 import email
 import email.header
+import email.utils
 import quopri
 import re
 from datetime import UTC, datetime, timedelta, timezone
@@ -152,41 +153,21 @@ def test_composes_these_exact_bytes():
 @pytest.mark.parametrize(
     ("text", "encoding"),
     [
-        *[
-            ("", "7bit"),
-            ("Hi", "7bit"),
-            ("Hi\n", "7bit"),
-            ("a\r\nb\rc\nd\r\r\n\ne", "7bit"),
-            ("-- \nme\n", "7bit"),
-        ],
+        *[("", "7bit"), ("Hi", "7bit"), ("Hi\n", "7bit"), ("a\r\nb\rc\nd\r\r\n\ne", "7bit")],
+        ("-- \nme\n", "7bit"),
         *[("x" * 998, "7bit"), ("x" * 999, "quoted-printable"), ("x" * 100_000, "quoted-printable")],
-        *[
-            ("ein schöner Tag\n" * 9, "quoted-printable"),
-            ("é", "base64"),
-            ("日本語\n", "base64"),
-            ("🦊" * 30_000, "base64"),
-        ],
+        *[("ein schöner Tag\n" * 9, "quoted-printable"), ("é", "base64"), ("日本語\n", "base64")],
+        ("🦊" * 30_000, "base64"),
         *[("é" + "x" * 100_000, "quoted-printable"), (" " * 5_000 + "é", "quoted-printable")],
-        *[
-            ("From me\n", "quoted-printable"),
-            ("a\nFrom From From \n", "quoted-printable"),
-            ("From: x", "7bit"),
-        ],
-        *[
-            ("From " + "x" * 69 + "\nFrom " + "y" * 70, "quoted-printable"),
-            ("é" + "From " * 400, "quoted-printable"),
-        ],
+        *[("From me\n", "quoted-printable"), ("a\nFrom From From \n", "quoted-printable")],
+        ("From: x", "7bit"),
+        ("From " + "x" * 69 + "\nFrom " + "y" * 70, "quoted-printable"),
+        ("é" + "From " * 400, "quoted-printable"),
         *[(".\n..\n...\n.", "quoted-printable"), ("..\n.a\n", "7bit"), ("a\n.", "quoted-printable")],
-        *[
-            ("a\r.\rb\n.\r\nc\r\n.\r", "quoted-printable"),
-            ("one\x0cpage", "quoted-printable"),
-            ("a\x00\x0b\x1cb", "base64"),
-        ],
-        *[
-            ("a\x85b\u2028c" + "d" * 99, "quoted-printable"),
-            ("=3D=\n=", "7bit"),
-            ("é = 3D=\n= \t\n" * 9, "quoted-printable"),
-        ],
+        *[("a\r.\rb\n.\r\nc\r\n.\r", "quoted-printable"), ("one\x0cpage", "quoted-printable")],
+        ("a\x00\x0b\x1cb", "base64"),
+        *[("a\x85b\u2028c" + "d" * 99, "quoted-printable"), ("=3D=\n=", "7bit")],
+        ("é = 3D=\n= \t\n" * 9, "quoted-printable"),
     ],
 )
 @pytest.mark.rfc("2045", "6")
@@ -243,38 +224,12 @@ def test_boundary_depends_on_the_mail_only_and_never_occurs_in_a_part():
 @pytest.mark.parametrize(
     "subject",
     [
-        *[
-            "",
-            "Hello",
-            "Hello  there,   Bob",
-            " x",
-            "x ",
-            " ",
-            "=?utf-8?q?x?=",
-            "a =?b",
-            "🦊",
-            "🦊" * 200,
-            "\u0301",
-            "é",
-        ],
-        *[
-            "x" * 66,
-            "x" * 76,
-            "x" * 998,
-            "x" * 5_000,
-            "word " * 199 + "end",
-            "a" + " " * 300 + "b",
-            "Grüße " * 150,
-        ],
-        *[
-            "日本語の件名" * 20,
-            "é" + "x" * 997,
-            "a_b=c?d é",
-            "مرحبا\u200f!",
-            "👨‍👩‍👧" * 30,
-            ("x" * 70 + " ") * 9 + "y",
-            "a" * 100_000,
-        ],
+        *["", "Hello", "Hello  there,   Bob", " x", "x ", " ", "=?utf-8?q?x?=", "a =?b", "🦊", "🦊" * 200],
+        *["\u0301", "é"],
+        *["x" * 66, "x" * 76, "x" * 998, "x" * 5_000, "word " * 199 + "end", "a" + " " * 300 + "b"],
+        "Grüße " * 150,
+        *["日本語の件名" * 20, "é" + "x" * 997, "a_b=c?d é", "مرحبا\u200f!", "👨‍👩‍👧" * 30],
+        *[("x" * 70 + " ") * 9 + "y", "a" * 100_000, "a" + " " * 100_000],
     ],
 )
 @pytest.mark.rfc("2047", "2")
@@ -305,31 +260,10 @@ def test_any_subject_adds_no_header_and_reads_back(subject):
 @pytest.mark.parametrize(
     "name",
     [
-        *[
-            "",
-            "Bob",
-            "Bob Smith",
-            "Bob  Smith",
-            "Smith, Bob",
-            'B "q" \\ b',
-            "a@bank.com",
-            "Bob (x)",
-            "<b>",
-            "J. Doe",
-            "a:b;",
-        ],
-        *[
-            "Jörg",
-            "日本語" * 30,
-            "🦊",
-            "x" * 200,
-            "x " * 99 + "y",
-            "é" * 200,
-            "a =? b",
-            "O'Neil",
-            "e\u0301",
-            "Jörg, <x@y.com>",
-        ],
+        *["", "Bob", "Bob Smith", "Bob  Smith", "Smith, Bob", 'B "q" \\ b', "a@bank.com", "Bob (x)", "<b>"],
+        *["J. Doe", "a:b;"],
+        *["Jörg", "日本語" * 30, "🦊", "x" * 200, "x " * 99 + "y", "é" * 200, "a =? b", "O'Neil", "e\u0301"],
+        "Jörg, <x@y.com>",
     ],
 )
 @pytest.mark.rfc("5322", "3.4")
@@ -416,20 +350,10 @@ def test_same_mail_gives_the_same_bytes():
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *[
-            ("X-A", ""),
-            ("X-A", "b"),
-            ("X-A", "é" * 400),
-            ("X-A", "x" * 998),
-            ("X-A", "=?utf-8?q?x?="),
-            ("X-A", "a  b"),
-        ],
-        *[
-            ("X" * 60, "v" * 998),
-            ("X" * 60, "é" * 499),
-            ("X-A", "word " * 199),
-            ("X-Very-Long-Name-Of-A-Header", "🦊" * 99),
-        ],
+        *[("X-A", ""), ("X-A", "b"), ("X-A", "é" * 400), ("X-A", "x" * 998), ("X-A", "=?utf-8?q?x?=")],
+        *[("X-A", "a  b"), ("X-A", "=?utf-8?q?a b?= =?x?B?"), ("X-A", "a" + " " * 997)],
+        *[("X" * 60, "v" * 998), ("X" * 60, "é" * 499), ("X-A", "word " * 199)],
+        ("X-Very-Long-Name-Of-A-Header", "🦊" * 99),
     ],
 )
 def test_every_header_of_the_caller_reads_back(name, value):
@@ -489,27 +413,10 @@ def test_refuses_line_ends_and_controls_in_every_place(separator, text):
 @pytest.mark.parametrize(
     "name",
     [
-        *[
-            "From",
-            "To",
-            "Cc",
-            "Bcc",
-            "Subject",
-            "Date",
-            "Message-ID",
-            "Reply-To",
-            "Sender",
-            "Return-Path",
-            "Received",
-        ],
-        *[
-            "Received-SPF",
-            "DKIM-Signature",
-            "ARC-Seal",
-            "Authentication-Results",
-            "Content-Type",
-            "Content-ID",
-        ],
+        *["From", "To", "Cc", "Bcc", "Subject", "Date", "Message-ID", "Reply-To", "Sender", "Return-Path"],
+        "Received",
+        *["Received-SPF", "DKIM-Signature", "ARC-Seal", "Authentication-Results", "Content-Type"],
+        "Content-ID",
         *["MIME-Version", "Resent-From", "X-StackShift-Id"],
     ],
 )

@@ -54,16 +54,8 @@ def test_refuses_the_token_of_another_recipient():
 @pytest.mark.parametrize(
     "address",
     [
-        *[
-            "",
-            "@",
-            "b-",
-            "b-@x.com",
-            LOCAL,
-            LOCAL[:-1] + "@x.com",
-            LOCAL + "a@x.com",
-            "c" + LOCAL[1:] + "@x.com",
-        ],
+        *["", "@", "b-", "b-@x.com", LOCAL, LOCAL[:-1] + "@x.com", LOCAL + "a@x.com"],
+        "c" + LOCAL[1:] + "@x.com",
         *[" " + ADDRESS, f"<{ADDRESS}>", "\n" + ADDRESS, LOCAL + "\n@x.com", "b-" + "0" * 48 + "@x.com"],
         *["b-" + "\u212a" * 48 + "@x.com", "b-" + "é" * 48 + "@x.com", "b-" + "a" * 100_000, "\ud800@x.com"],
     ],

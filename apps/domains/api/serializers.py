@@ -9,6 +9,9 @@ from apps.domains.models import Domain, Status
 from apps.domains.services import records_of
 from apps.protocols.sender_records import CheckStatus, Purpose, RecordType
 
+RECORD_STATUSES = [status.value for status in CheckStatus]
+SUGGESTED_TTL = 300  # seconds; short while a customer is still correcting records
+
 
 class DomainRequest(WireSerializer):
     domain = StrictCharField(max_length=1000, help_text="Such as example.com.")
@@ -19,24 +22,21 @@ class RecordResource(WireSerializer):
     type = serializers.ChoiceField(choices=[kind.value for kind in RecordType])
     name = serializers.CharField()
     value = serializers.CharField()
-    status = serializers.ChoiceField(choices=[status.value for status in CheckStatus])
-    required = serializers.BooleanField()
+    status = serializers.ChoiceField(choices=RECORD_STATUSES)
+    required = serializers.BooleanField()  # type: ignore[assignment]  # a wire name that Field has too
     explanation = serializers.CharField(allow_null=True)
     ttl = serializers.IntegerField()
     priority = serializers.IntegerField(allow_null=True)
-
-
-SUGGESTED_TTL = 300  # seconds; short while a customer is still correcting records
 
 
 class DomainResource(WireSerializer):
     id = serializers.UUIDField()
     domain = serializers.CharField()
     status = serializers.ChoiceField(choices=Status.values)
-    spf_status = serializers.ChoiceField(choices=[status.value for status in CheckStatus])
-    dkim_status = serializers.ChoiceField(choices=[status.value for status in CheckStatus])
-    dmarc_status = serializers.ChoiceField(choices=[status.value for status in CheckStatus])
-    return_path_status = serializers.ChoiceField(choices=[status.value for status in CheckStatus])
+    spf_status = serializers.ChoiceField(choices=RECORD_STATUSES)
+    dkim_status = serializers.ChoiceField(choices=RECORD_STATUSES)
+    dmarc_status = serializers.ChoiceField(choices=RECORD_STATUSES)
+    return_path_status = serializers.ChoiceField(choices=RECORD_STATUSES)
     records = RecordResource(many=True)
     managed_dns = serializers.BooleanField()
     created_at = TimeField()

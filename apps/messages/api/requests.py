@@ -93,7 +93,9 @@ def read_send(body: Mapping[str, Any], caller: Caller) -> tuple[Draft, str | Non
     if sum(len((data.get(part) or "").encode()) for part in ("html", "text")) > MAX_CONTENT_BYTES:
         raise ContentTooLarge(f"html and text may have at most {MAX_CONTENT_BYTES} bytes together.")
     if data.get("attachments"):
-        raise AttachmentNotFound(details={"fields": {"attachments.0": ["there is no such asset in this workspace"]}})
+        raise AttachmentNotFound(
+            details={"fields": {"attachments.0": ["there is no such asset in this workspace"]}}
+        )
     if data.get("simulation") and not caller.is_test:
         raise Invalid({"simulation": ["works with test keys (sspat_test_...) only"]})
     return _draft(data), data.get("idempotency_key")
@@ -121,7 +123,9 @@ def _distinct(data: Mapping[str, Any]) -> list[Addressee]:
         for box in data.get(kind.value) or ():
             seen.setdefault(box.key, Addressee(kind, box))
     if len(seen) > MAX_RECIPIENTS_PER_MESSAGE:
-        raise Invalid({"to": [f"to, cc and bcc may name at most {MAX_RECIPIENTS_PER_MESSAGE} recipients together"]})
+        raise Invalid(
+            {"to": [f"to, cc and bcc may name at most {MAX_RECIPIENTS_PER_MESSAGE} recipients together"]}
+        )
     return list(seen.values())
 
 

@@ -1,0 +1,217 @@
+"""Kept connections: per destination a queue of parcels and the few sessions that its limits allow."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import count
+
+from apps.core import clock
+from apps.delivery.database import DatabaseAway
+from apps.delivery.routing import Destination, Router
+from apps.delivery.services.gate import Gate
+from apps.delivery.work import Carriage, Carried, NotCarried, Parcel, Unwritable
+from apps.protocols.smtp import Answer, Envelope, Failure, FailureKind, Phase, Session, Target, connect
+
+logger = logging.getLogger(__name__)
+
+IDLE_SECONDS = 2.0
+
+
+@dataclass(slots=True)
+class Errand:
+    """A parcel on its way, and the promise of how it went."""
+
+    parcel: Parcel
+    done: asyncio.Future[Carriage]
+
+    def finish(self, carriage: Carriage) -> None:
+        if not self.done.done():
+            self.done.set_result(carriage)
+
+
+@dataclass(slots=True)
+class _Opened:
+    session: Session
+    target: Target
+
+
+@dataclass(frozen=True, slots=True)
+class _Unopened:
+    answer: Answer
+    host: str
+    address: str
+
+
+class Pool:
+    """All parcels to one destination from this process. Lanes go before one another."""
+
+    def __init__(
+        self, destination: Destination, *, router: Router, gate: Gate, permits: asyncio.Semaphore
+    ) -> None:
+        self.destination = destination
+        self._router, self._gate, self._permits = router, gate, permits
+        self._queue: asyncio.PriorityQueue[tuple[int, int, Errand]] = asyncio.PriorityQueue()
+        self._order = count()
+        self._workers: set[asyncio.Task[None]] = set()
+        self._idle = 0
+        self.transmitting = 0
+
+    def submit(self, parcel: Parcel) -> asyncio.Future[Carriage]:
+        errand = Errand(parcel, asyncio.get_running_loop().create_future())
+        self._queue.put_nowait((parcel.lane, next(self._order), errand))
+        if (
+            self._queue.qsize() > self._idle
+            and len(self._workers) < self.destination.limits.connections_here()
+        ):
+            task = asyncio.create_task(self._work())
+            self._workers.add(task)
+            task.add_done_callback(self._ended)
+        return errand.done
+
+    @property
+    def size(self) -> int:
+        """Parcels in hand, waiting or on their way."""
+        return self._queue.qsize() + self.transmitting
+
+    @property
+    def is_unused(self) -> bool:
+        return not self._workers and self._queue.empty()
+
+    def give_back(self) -> None:
+        """Ends the wait of everything that has not begun."""
+        while not self._queue.empty():
+            self._queue.get_nowait()[2].finish(NotCarried())
+
+    async def close(self) -> None:
+        for task in list(self._workers):
+            task.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._workers.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("a sender to %s died", self.destination.key, exc_info=error)
+
+    async def _work(self) -> None:
+        """One connection's life: open when there is work, carry parcel after parcel, leave when idle."""
+        async with self._permits:
+            opened: _Opened | None = None
+            try:
+                while (errand := await self._next()) is not None:
+                    opened = await self._serve(errand, opened)
+            finally:
+                if opened is not None:
+                    await opened.session.quit()
+
+    async def _next(self) -> Errand | None:
+        self._idle += 1
+        try:
+            async with asyncio.timeout(IDLE_SECONDS):
+                return (await self._queue.get())[2]
+        except TimeoutError:
+            return None
+        finally:
+            self._idle -= 1
+
+    async def _serve(self, errand: Errand, opened: _Opened | None) -> _Opened | None:
+        """Carries one parcel and returns the connection, if it can be used again."""
+        self.transmitting += 1
+        try:
+            return await self._carry(errand, opened)
+        except asyncio.CancelledError:
+            raise
+        except DatabaseAway:
+            # Nobody passed the gate, so nothing went out; the session is closed by now.
+            errand.finish(NotCarried())
+            return None
+        finally:
+            self.transmitting -= 1
+            # Also when this task is cancelled: past the gate the lease decides, before it nothing was lost.
+            errand.finish(NotCarried())
+
+    async def _carry(self, errand: Errand, opened: _Opened | None) -> _Opened | None:
+        if fault := errand.parcel.fault():
+            errand.finish(Unwritable(fault))
+            return opened
+        started_at = clock.now()
+        while True:
+            if opened is None or not opened.session.is_open or self._is_used_up(opened.session):
+                if opened is not None:
+                    await opened.session.quit()
+                fresh = await self._open()
+                if isinstance(fresh, _Unopened):
+                    errand.finish(self._unreachable(errand.parcel, fresh, started_at))
+                    return None
+                opened = fresh
+            carriage = await self._send(errand.parcel, opened, started_at)
+            if carriage is not None:
+                errand.finish(carriage)
+                return opened
+            opened = None  # a kept connection had gone stale; nothing was transferred
+
+    async def _send(self, parcel: Parcel, opened: _Opened, started_at: datetime) -> Carriage | None:
+        by_address = {holding.email: holding for holding in parcel.holdings}
+
+        async def before_data(accepted: Sequence[str]) -> bool:
+            return await self._gate.passes([by_address[address] for address in accepted])
+
+        envelope = Envelope(parcel.sender, parcel.addresses, smtputf8=parcel.letter.needs_smtputf8)
+        transaction = await opened.session.send(envelope, parcel.letter.content, before_data=before_data)
+        if transaction.stale_connection:
+            return None
+        if any(_is_aborted(answer) for answer in transaction.results.values()):
+            return NotCarried()
+        return Carried(
+            answers=dict(transaction.results),
+            started_at=started_at,
+            finished_at=clock.now(),
+            transport=self.destination.transport,
+            host=opened.target.host,
+            address=opened.target.address,
+            tls=_tls(opened.session),
+            transcript=transaction.transcript,
+            is_ambiguous=transaction.ambiguous,
+        )
+
+    async def _open(self) -> _Opened | _Unopened:
+        """The first server that lets us in: every address of every host, in order (RFC 5321 section 5.1)."""
+        last = _Unopened(
+            Failure(FailureKind.UNREACHABLE, Phase.CONNECT, "there is no server to try", 0), "", ""
+        )
+        for host in self.destination.hosts:
+            targets, reason = await self._router.targets(host)
+            if not targets:
+                failure = Failure(FailureKind.UNREACHABLE, Phase.CONNECT, f"{host}: {reason}", 0)
+                last = _Unopened(failure, host, "")
+            for target in targets:
+                opened = await connect(target, self._router.policy(target))
+                if isinstance(opened, Session):
+                    return _Opened(opened, target)
+                last = _Unopened(opened, target.host, target.address)
+        return last
+
+    def _is_used_up(self, session: Session) -> bool:
+        return session.transactions >= self.destination.limits.messages
+
+    def _unreachable(self, parcel: Parcel, unopened: _Unopened, started_at: datetime) -> Carried:
+        return Carried(
+            answers=dict.fromkeys(parcel.addresses, unopened.answer),
+            started_at=started_at,
+            finished_at=clock.now(),
+            transport=self.destination.transport,
+            host=unopened.host,
+            address=unopened.address,
+            is_unreachable=True,
+        )
+
+
+def _is_aborted(answer: Answer) -> bool:
+    return isinstance(answer, Failure) and answer.kind is FailureKind.ABORTED
+
+
+def _tls(session: Session) -> str:
+    if session.tls is None:
+        return ""
+    return f"{session.tls.version}, {session.tls.cipher}, {'verified' if session.tls.verified else 'not verified'}"

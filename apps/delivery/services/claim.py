@@ -1,0 +1,158 @@
+"""Takes due recipients for this process: a lease in time, a fence against whoever comes late, turns for all.
+
+Lanes go before one another; inside a lane workspaces take turns, so that one tenant's hundred thousand messages do
+not delay another's ten.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection
+
+from apps.core import clock
+from apps.core.rows import as_id, update
+from apps.messages.models import Recipient
+from apps.messages.services.outcomes import Holding
+from apps.messages.states import Lane
+from apps.messages.waits import Wait, WaitCode
+
+# Workspaces served by one claim; the next claim goes on with those after them.
+MAX_TURNS = 25
+WAITING = "next_attempt_at IS NOT NULL AND lease_until IS NULL"
+# Walks the index of due work from one (lane, workspace) to the next, whatever the number of rows between them.
+TURNS = f"""
+WITH RECURSIVE turn(lane, workspace_id) AS (
+    SELECT * FROM (
+        SELECT lane, workspace_id FROM mail_messages_recipient WHERE {WAITING}
+        ORDER BY lane, workspace_id LIMIT 1
+    ) AS first_turn
+    UNION ALL
+    SELECT next_turn.lane, next_turn.workspace_id FROM turn, LATERAL (
+        SELECT lane, workspace_id FROM mail_messages_recipient
+        WHERE {WAITING} AND (lane, workspace_id) > (turn.lane, turn.workspace_id)
+        ORDER BY lane, workspace_id LIMIT 1
+    ) AS next_turn
+)
+SELECT lane, workspace_id FROM turn
+"""  # noqa: S608 - only constants of this file
+# SQLite has no LATERAL, and no server to save a round trip to.
+TURNS_SQLITE = (
+    f"SELECT DISTINCT lane, workspace_id FROM mail_messages_recipient WHERE {WAITING} ORDER BY 1, 2"  # noqa: S608
+)
+DUE = f"""
+SELECT * FROM (
+    SELECT id FROM mail_messages_recipient
+    WHERE lane = %s AND workspace_id = %s AND next_attempt_at <= %s AND {WAITING}
+    ORDER BY next_attempt_at LIMIT %s {{lock}}
+) AS turn{{number}}
+"""  # noqa: S608
+TAKE = """
+UPDATE mail_messages_recipient SET lease_until = %s, fence = fence + 1, crashes = crashes + 1
+WHERE id IN ({due}) AND lease_until IS NULL
+RETURNING id, message_id, workspace_id, fence, email, lane, attempt_count, tries, crashes, queued_at,
+          wait_code, wait_detail, waiting_since
+"""
+
+Turn = tuple[int, Any]
+
+
+class Claimer:
+    """Claims for one process, and remembers whose turn is next."""
+
+    def __init__(self) -> None:
+        self._served_last: dict[int, Any] = {}
+
+    def claim(self, room: Mapping[Lane, int]) -> list[Holding]:
+        """Due recipients, at most as many as there is room for up to each lane; committed when it returns."""
+        taken: list[Holding] = []
+        turns = _turns()
+        if not turns:
+            return taken
+        now = clock.database_now()
+        for lane, group in groupby(turns, key=lambda turn: turn[0]):
+            places = room[Lane(lane)] - len(taken)
+            if places <= 0:
+                break
+            waiting = self._in_turn(lane, [workspace for _, workspace in group])[: min(MAX_TURNS, places)]
+            taken += _take(lane, waiting, share=places // len(waiting), now=now)
+            self._served_last[lane] = waiting[-1]
+        return taken
+
+    def _in_turn(self, lane: int, workspaces: list[Any]) -> list[Any]:
+        last = self._served_last.get(lane)
+        if last is None:
+            return workspaces
+        after = [workspace for workspace in workspaces if workspace > last]
+        return after + [workspace for workspace in workspaces if workspace <= last]
+
+
+def renew(holdings: Sequence[Holding]) -> set[UUID]:
+    """Prolongs the leases that are still ours; returns the recipients concerned."""
+    until = clock.database_now() + lease_time()
+    rows = [{"id": h.recipient_id, "fence": h.fence, "lease_until": until} for h in holdings]
+    return update(Recipient, rows, match=("id", "fence"), where="t.lease_until IS NOT NULL")
+
+
+def release(holdings: Sequence[Holding]) -> None:
+    """Gives back what was claimed and not tried, as it was before the claim."""
+    now = clock.database_now()
+    rows = [
+        {
+            "id": h.recipient_id,
+            "fence": h.fence,
+            "lease_until": None,
+            "next_attempt_at": now,
+            "crashes": h.crashes - 1,
+        }
+        for h in holdings
+    ]
+    update(Recipient, rows, match=("id", "fence"), where="t.lease_until IS NOT NULL AND NOT t.in_doubt")
+
+
+def lease_time() -> timedelta:
+    """How long a claim holds unless it is renewed."""
+    return timedelta(seconds=settings.MAIL_LEASE_SECONDS)
+
+
+def read_holding(row: Sequence[Any]) -> Holding:
+    """The columns that TAKE returns, as either database gives them."""
+    recipient_id, message_id, workspace_id, fence, email, lane, attempts, tries, crashes, *rest = row
+    queued_at, code, detail, since = rest
+    return Holding(
+        recipient_id=as_id(recipient_id),
+        message_id=as_id(message_id),
+        workspace_id=as_id(workspace_id),
+        fence=fence,
+        email=email,
+        lane=lane,
+        attempt_count=attempts,
+        tries=tries,
+        crashes=crashes,
+        queued_at=clock.as_time(queued_at),
+        waited_for=Wait(WaitCode(code), detail) if code else None,
+        waiting_since=clock.as_time(since) if since else None,
+    )
+
+
+def _turns() -> list[Turn]:
+    with connection.cursor() as cursor:
+        cursor.execute(TURNS if connection.vendor == "postgresql" else TURNS_SQLITE)
+        return cursor.fetchall()
+
+
+def _take(lane: int, workspaces: Sequence[Any], *, share: int, now: datetime) -> list[Holding]:
+    # Two processes never take the same row: PostgreSQL skips what another has locked, SQLite lets one write.
+    lock = "FOR UPDATE SKIP LOCKED" if connection.vendor == "postgresql" else ""
+    due = " UNION ALL ".join(DUE.format(lock=lock, number=number) for number in range(len(workspaces)))
+    values = [value for workspace in workspaces for value in (lane, workspace, _prepared(now), share)]
+    with connection.cursor() as cursor:
+        cursor.execute(TAKE.format(due=due), [_prepared(now + lease_time()), *values])
+        return [read_holding(row) for row in cursor.fetchall()]
+
+
+def _prepared(moment: datetime) -> Any:
+    return connection.ops.adapt_datetimefield_value(moment)

@@ -1,0 +1,248 @@
+"""The delivery engine of one process, as a list of its steps: claim, load, check, route, carry, record.
+
+Everything here can be killed at any line. What is not recorded is picked up by `recover` when its lease ends.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from apps.core import clock
+from apps.delivery import capture
+from apps.delivery.compose import letter_of, parcel_of
+from apps.delivery.connections import Pool
+from apps.delivery.database import DatabaseAway, database
+from apps.delivery.routing import CAPTURE, Destination, NoRoute, Router
+from apps.delivery.services import claim, destinations
+from apps.delivery.services.gate import Gate
+from apps.delivery.services.prepare import Batch, prepare, wait
+from apps.delivery.services.recorder import Recorder
+from apps.delivery.verdict import after_carriage, without_route
+from apps.delivery.work import Carriage, Carried, NotCarried, Parcel, Unwritable
+from apps.messages.services.outcomes import Holding, Outcome
+from apps.messages.states import Lane
+from apps.messages.waits import WaitCode
+
+logger = logging.getLogger(__name__)
+
+# Recipients held at once. What is left free at the end is for the lanes that go first.
+ROOM = {Lane.OTP: 500, Lane.TRANSACTIONAL: 450, Lane.BULK: 350}
+CLAIM_AT_MOST = 100
+# More than this of one destination in hand, and the rest makes room for others.
+DESTINATION_AT_MOST = 200
+BUSY_PAUSE = timedelta(seconds=2)
+FAULT_PAUSE = timedelta(minutes=5)
+POLL_SECONDS = 0.05
+GRACE_SECONDS = 3.0
+AWAY_SECONDS = 1.0
+
+
+class Engine:
+    """Delivers until it is told to stop."""
+
+    def __init__(self, should_stop: Callable[[], bool]) -> None:
+        self._should_stop = should_stop
+        self._router = Router()
+        self._claimer = claim.Claimer()
+        self._gate = Gate(self._transmitting)
+        self._recorder = Recorder(lambda: len(self._held))
+        self._pools: dict[str, Pool] = {}
+        self._permits: dict[str, asyncio.Semaphore] = {}
+        self._held: dict[UUID, Holding] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._captures = 0
+        self._troubled: set[str] = set()
+        self._found_nothing = False
+
+        self.claimed_at: datetime | None = None
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._held)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the last look found nothing due, and nothing is on its way."""
+        return self._found_nothing and not self._held and not self._tasks
+
+    async def run(self) -> None:
+        """Claims and delivers; at the end gives back what has not begun and lets the rest finish."""
+        helpers = [asyncio.create_task(self._gate.run()), asyncio.create_task(self._recorder.run())]
+        try:
+            while not self._should_stop():
+                if not await self._claim_once():
+                    await asyncio.sleep(POLL_SECONDS)
+            await self._wind_down()
+        finally:
+            for task in helpers:
+                task.cancel()
+
+    async def renew_leases(self) -> None:
+        """Prolongs what is held; a claim that was lost is no longer counted, and cannot pass the gate."""
+        if held := list(self._held.values()):
+            kept = await database(claim.renew, held)
+            for lost in {holding.recipient_id for holding in held} - kept:
+                self._held.pop(lost, None)
+
+    async def _claim_once(self) -> bool:
+        free = {lane: min(CLAIM_AT_MOST, places - len(self._held)) for lane, places in ROOM.items()}
+        if free[Lane.OTP] <= 0:
+            return False
+        try:
+            holdings = await database(self._claimer.claim, free)
+        except DatabaseAway:
+            await asyncio.sleep(AWAY_SECONDS)
+            return False
+        self._found_nothing = not holdings
+        self.claimed_at = clock.now()
+        if holdings:
+            self._held.update({holding.recipient_id: holding for holding in holdings})
+            self._spawn(self._deliver(holdings), holdings)
+        return bool(holdings)
+
+    async def _deliver(self, holdings: Sequence[Holding]) -> None:
+        """One claim's way through the engine, up to the destinations."""
+        batch = await database(prepare, holdings)
+        self._settle(batch.declined)
+        self._troubled |= batch.troubles.keys()
+        for (domain, is_test), group in by_domain(batch).items():
+            self._spawn(self._dispatch(domain, group, batch, is_test=is_test), group)
+
+    async def _dispatch(self, domain: str, group: Sequence[Holding], batch: Batch, *, is_test: bool) -> None:
+        """Finds the domain's destination and sends there what may go there now."""
+        route = await self._router.destination(domain, is_test=is_test)
+        if isinstance(route, NoRoute):
+            self._settle([without_route(holding, route, now=clock.now()) for holding in group])
+            return
+        ready, waiting = self._hold_back(route, group, batch)
+        self._settle(waiting)
+        for parcel in parcels(ready, batch):
+            self._spawn(self._carry(parcel, route), parcel.holdings)
+
+    def _hold_back(
+        self, route: Destination, group: Sequence[Holding], batch: Batch
+    ) -> tuple[Sequence[Holding], list[Outcome]]:
+        """Those that may go there now, and those that wait: the destination rests, or has its hands full."""
+        trouble = batch.troubles.get(route.key)
+        if trouble is not None and trouble.paused_until is not None:
+            rest = trouble.paused_until - clock.now()
+            return [], [wait(h, WaitCode.DESTINATION_PAUSED, trouble.error, retry_in=rest) for h in group]
+        pool = self._pools.get(route.key)
+        places = max(0, DESTINATION_AT_MOST - (pool.size if pool is not None else 0))
+        busy = [wait(h, WaitCode.DESTINATION_BUSY, retry_in=BUSY_PAUSE) for h in group[places:]]
+        return group[:places], busy
+
+    async def _carry(self, parcel: Parcel, route: Destination) -> None:
+        """One SMTP transaction, and what follows from it."""
+        carriage = await self._transport(parcel, route)
+        if isinstance(carriage, NotCarried):
+            await database(claim.release, parcel.holdings)
+            self._forget(parcel.holdings)
+        elif isinstance(carriage, Unwritable):
+            logger.error("message %s cannot be composed: %s", parcel.letter.message_id, carriage.fault)
+            code = WaitCode.CONFIGURATION
+            self._settle([wait(h, code, carriage.fault, retry_in=FAULT_PAUSE) for h in parcel.holdings])
+        else:
+            pause = await self._note(route, carriage)
+            scenario = parcel.letter.scenario
+            self._settle(
+                [after_carriage(h, carriage, scenario=scenario, pause=pause) for h in parcel.holdings]
+            )
+
+    async def _transport(self, parcel: Parcel, route: Destination) -> Carriage:
+        if route is not CAPTURE:
+            return await self._pool(route).submit(parcel)
+        self._captures += 1
+        try:
+            return await capture.carry(parcel, self._gate)
+        finally:
+            self._captures -= 1
+
+    async def _note(self, route: Destination, carried: Carried) -> timedelta | None:
+        """Tells the destination's record how it went; returns the pause that follows from a failure."""
+        if carried.is_unreachable:
+            self._troubled.add(route.key)
+            answer = next(iter(carried.answers.values()))
+            return await database(destinations.failed, route.key, answer.line)
+        if route.key in self._troubled:
+            self._troubled.discard(route.key)
+            await database(destinations.reached, route.key)
+        return None
+
+    def _pool(self, route: Destination) -> Pool:
+        for key in [key for key, pool in self._pools.items() if pool.is_unused and key != route.key]:
+            del self._pools[key]
+        if route.key not in self._pools:
+            limits = route.limits
+            permits = self._permits.setdefault(limits.group, asyncio.Semaphore(limits.connections_here()))
+            self._pools[route.key] = Pool(route, router=self._router, gate=self._gate, permits=permits)
+        return self._pools[route.key]
+
+    def _settle(self, outcomes: Sequence[Outcome]) -> None:
+        """Hands outcomes to the recorder; they stay held until they are committed."""
+        for outcome in outcomes:
+            self._recorder.put(outcome, lambda holding=outcome.holding: self._forget([holding]))
+
+    def _forget(self, holdings: Sequence[Holding]) -> None:
+        for holding in holdings:
+            self._held.pop(holding.recipient_id, None)
+
+    def _spawn(self, work: Coroutine[Any, Any, None], holdings: Sequence[Holding]) -> None:
+        """Runs one step beside the others. If it dies, its claims are no longer renewed and come back in time."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(lambda task: self._ended(task, holdings))
+
+    def _ended(self, task: asyncio.Task[None], holdings: Sequence[Holding]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled():
+            self._forget(holdings)
+        elif (error := task.exception()) is not None:
+            self._forget(holdings)
+            if not isinstance(error, DatabaseAway):
+                logger.error(
+                    "a step of the delivery died; its recipients are taken up again later", exc_info=error
+                )
+
+    async def _wind_down(self) -> None:
+        """Gives back what has not begun, and lets what has begun finish for a while."""
+        for pool in self._pools.values():
+            pool.give_back()
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=GRACE_SECONDS)
+        await asyncio.gather(*(pool.close() for pool in self._pools.values()))
+        for task in list(self._tasks):
+            task.cancel()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GRACE_SECONDS):
+                await self._recorder.emptied()
+
+    def _transmitting(self) -> int:
+        return self._captures + sum(pool.transmitting for pool in self._pools.values())
+
+
+def by_domain(batch: Batch) -> dict[tuple[str, bool], list[Holding]]:
+    """The claims that go the same way: by the recipient's domain, test workspaces apart."""
+    groups: dict[tuple[str, bool], list[Holding]] = defaultdict(list)
+    for holding in batch.sendable:
+        is_test = holding.workspace_id in batch.test_workspaces
+        groups[holding.email.rpartition("@")[2], is_test].append(holding)
+    return groups
+
+
+def parcels(holdings: Sequence[Holding], batch: Batch) -> list[Parcel]:
+    """One transaction per message, and one of its own for each bcc: no server may see who else got a copy."""
+    groups: dict[tuple[UUID, UUID | None], list[Holding]] = defaultdict(list)
+    for holding in holdings:
+        alone = None if batch.stored[holding.message_id].names(holding.email) else holding.recipient_id
+        groups[holding.message_id, alone].append(holding)
+    letters = {message_id: letter_of(batch.stored[message_id], batch.keys) for message_id, _ in groups}
+    return [
+        parcel_of(letters[message_id], batch.stored[message_id], group)
+        for (message_id, _), group in groups.items()
+    ]

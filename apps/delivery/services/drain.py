@@ -1,0 +1,101 @@
+"""One delivery job: runs the engine for a while, and leaves signs of life that the watchdog reads."""
+
+import asyncio
+import logging
+import os
+import socket
+import time
+from datetime import timedelta
+from uuid import UUID
+
+import uvloop
+from asgiref.sync import async_to_sync
+from django.conf import settings
+
+from apps.core import clock
+from apps.core.ids import new_id
+from apps.delivery.database import DatabaseAway, database
+from apps.delivery.leash import is_cut
+from apps.delivery.models import Drain
+from apps.delivery.services.deliver import Engine
+from apps.delivery.services.recover import recover
+
+logger = logging.getLogger(__name__)
+
+# A job ends now and then, so that its process can be renewed; the watchdog has the next one queued by then.
+SHIFT_SECONDS = 600
+BEAT_SECONDS = 1.0
+RECOVER_SECONDS = 2.0
+FORGET_AFTER = timedelta(minutes=10)
+
+
+def drain(*, shift_seconds: float = SHIFT_SECONDS, until_idle: bool = False) -> None:
+    """Delivers what is due until the shift ends or the leash is cut.
+
+    `until_idle` stops as soon as nothing is due and nothing is in flight: for commands and tests.
+    """
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    ends_at = time.monotonic() + shift_seconds
+    async_to_sync(_Shift(ends_at, until_idle=until_idle).run)()
+
+
+class _Shift:
+    def __init__(self, ends_at: float, *, until_idle: bool) -> None:
+        self._ends_at, self._until_idle = ends_at, until_idle
+        self._id = new_id()
+        self._engine = Engine(self._is_over)
+
+    async def run(self) -> None:
+        """The engine, with the beat and the recovery beside it."""
+        beside = [asyncio.create_task(self._beat()), asyncio.create_task(self._recover())]
+        try:
+            await self._engine.run()
+        finally:
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
+            await database(_forget, self._id)
+
+    def _is_over(self) -> bool:
+        if time.monotonic() >= self._ends_at or is_cut():
+            return True
+        return self._until_idle and self._engine.is_idle
+
+    async def _beat(self) -> None:
+        """Says every second that this job lives, and prolongs its claims well before they run out."""
+        started_at, renewed = clock.now(), time.monotonic()
+        while True:
+            try:
+                claimed_at = self._engine.claimed_at
+                await database(_sign, self._id, started_at, claimed_at, self._engine.in_flight)
+                if time.monotonic() - renewed > settings.MAIL_LEASE_SECONDS / 3:
+                    await self._engine.renew_leases()
+                    renewed = time.monotonic()
+            except DatabaseAway:
+                pass
+            except Exception:
+                # Without beats the watchdog ends this process, and that mends what can be mended.
+                logger.exception("the beat failed")
+            await asyncio.sleep(BEAT_SECONDS)
+
+    async def _recover(self) -> None:
+        while True:
+            try:
+                await database(recover)
+            except DatabaseAway:
+                pass
+            except Exception:
+                logger.exception("claims that ran out could not be taken back")
+            await asyncio.sleep(RECOVER_SECONDS)
+
+
+def _sign(drain_id: UUID, started_at: object, claimed_at: object, in_flight: int) -> None:
+    now = clock.database_now()
+    fields = {"beat_at": now, "claimed_at": claimed_at, "in_flight": in_flight}
+    if not Drain.objects.filter(pk=drain_id).update(**fields):
+        Drain.objects.filter(beat_at__lt=now - FORGET_AFTER).delete()
+        Drain.objects.create(id=drain_id, host=socket.gethostname(), pid=os.getpid(), started_at=started_at, **fields)
+
+
+def _forget(drain_id: UUID) -> None:
+    Drain.objects.filter(pk=drain_id).delete()

@@ -1,0 +1,122 @@
+"""The point of no return, committed before it is passed, for many transactions at once."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from apps.core import clock
+from apps.core.rows import update
+from apps.delivery.database import database
+from apps.delivery.services.claim import lease_time
+from apps.events.services import NewEvent, record
+from apps.events.types import EventType, ResourceType
+from apps.messages.models import Message, Recipient
+from apps.messages.services.outcomes import Holding
+from apps.messages.states import Status
+
+# How long the first transaction waits for others to share a commit with.
+GATHER_SECONDS = 0.008
+ENOUGH = 24
+
+
+def mark_in_doubt(holdings: Sequence[Holding]) -> set[UUID]:
+    """Commits that these are about to be handed over; returns the recipients whose claims still hold.
+
+    Whoever is not in the answer has lost the claim, and must not send.
+    """
+    with transaction.atomic():
+        rows = (
+            Message.objects.across_workspaces().filter(pk__in={h.message_id for h in holdings}).order_by("pk")
+        )
+        # The same order as every other writer, so that no two wait for each other.
+        message_ids = list((rows.select_for_update() if _locks() else rows).values_list("pk", flat=True))
+        now = clock.database_now()
+        marked = update(
+            Recipient,
+            [
+                {
+                    "id": h.recipient_id,
+                    "fence": h.fence,
+                    "in_doubt": True,
+                    "status": Status.SENDING.value,
+                    "lease_until": now + lease_time(),
+                }
+                for h in holdings
+            ],
+            match=("id", "fence"),
+            # A lease that has run out is still ours until somebody takes the claim back, and that clears it.
+            where="t.lease_until IS NOT NULL",
+        )
+        ours = [holding for holding in holdings if holding.recipient_id in marked]
+        touched = {holding.message_id for holding in ours} & set(message_ids)
+        Message.objects.across_workspaces().filter(pk__in=touched).update(
+            status=Status.SENDING, updated_at=now
+        )
+        if first := [_event(holding) for holding in ours if holding.attempt_count == 0]:
+            record(first, at=now)
+    return marked
+
+
+@dataclass(slots=True)
+class _Waiting:
+    holdings: Sequence[Holding]
+    answer: asyncio.Future[bool]
+
+
+class Gate:
+    """Lets transactions pass in groups. `senders` tells how many may still arrive."""
+
+    def __init__(self, senders: Callable[[], int]) -> None:
+        self._senders = senders
+        self._waiting: list[_Waiting] = []
+        self._arrival = asyncio.Event()
+
+    async def passes(self, holdings: Sequence[Holding]) -> bool:
+        """True once it is committed that all of these may go out; False if one of them is no longer ours."""
+        answer = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(holdings, answer))
+        self._arrival.set()
+        return await answer
+
+    async def run(self) -> None:
+        while True:
+            await self._arrival.wait()
+            await self._gather()
+            group, self._waiting = self._waiting, []
+            self._arrival.clear()
+            await self._commit([waiting for waiting in group if not waiting.answer.done()])
+
+    async def _gather(self) -> None:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + GATHER_SECONDS
+        while len(self._waiting) < min(ENOUGH, self._senders()) and loop.time() < until:
+            await asyncio.sleep(0.001)
+
+    async def _commit(self, group: Sequence[_Waiting]) -> None:
+        if not group:
+            return
+        try:
+            marked = await database(mark_in_doubt, [h for waiting in group for h in waiting.holdings])
+        except Exception as error:  # noqa: BLE001 - whatever it was, nobody may pass; each sender hears of it
+            for waiting in group:
+                if not waiting.answer.done():
+                    waiting.answer.set_exception(error)
+            return
+        for waiting in group:
+            if not waiting.answer.done():
+                waiting.answer.set_result(all(h.recipient_id in marked for h in waiting.holdings))
+
+
+def _event(holding: Holding) -> NewEvent:
+    data = {"recipient": holding.email}
+    kind = EventType.MESSAGE_SENDING
+    return NewEvent(
+        holding.workspace_id, kind, ResourceType.MESSAGE, holding.message_id, holding.message_id, data
+    )
+
+
+def _locks() -> bool:
+    return connection.features.has_select_for_update

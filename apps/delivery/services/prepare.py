@@ -1,0 +1,95 @@
+"""What a group of claims needs before it can go out, and the checks that are repeated now: much may have happened."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from apps.core import clock
+from apps.delivery.compose import Keys, Stored, load
+from apps.delivery.models import Destination
+from apps.delivery.schedule import schedule_of
+from apps.domains.services import signing_keys
+from apps.messages.services.outcomes import Holding, Outcome
+from apps.messages.states import Status
+from apps.messages.waits import EXPLANATIONS, Wait, WaitCode
+from apps.protocols.address import Mailbox
+from apps.suppressions.services import suppressed_pairs
+from apps.workspaces.models import Workspace
+
+RECHECK = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A destination whose last connections failed; it rests until then."""
+
+    paused_until: datetime | None
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Claims that may go out with what they need, and outcomes for those that may not."""
+
+    sendable: Sequence[Holding]
+    declined: Sequence[Outcome]
+    stored: dict[UUID, Stored]
+    keys: Keys
+    test_workspaces: Collection[UUID]
+    troubles: dict[str, Trouble]
+
+    @property
+    def size(self) -> int:
+        """The characters held in memory for this batch."""
+        return sum(
+            len(item.content.text or "") + len(item.content.html or "") for item in self.stored.values()
+        )
+
+
+def prepare(holdings: Sequence[Holding]) -> Batch:
+    """Loads and checks claimed recipients: a few queries for all of them, and no transaction."""
+    stored = load({holding.message_id for holding in holdings})
+    workspaces = Workspace.objects.filter(pk__in={holding.workspace_id for holding in holdings})
+    suspended = {w.pk for w in workspaces if w.status != Workspace.Status.ACTIVE}
+    keys = signing_keys({item.message.domain_id for item in stored.values() if item.message.domain_id})
+    suppressed = suppressed_pairs({(h.workspace_id, Mailbox(h.email).key) for h in holdings})
+    test_workspaces = {workspace.pk for workspace in workspaces if workspace.is_test}
+    sendable, declined = [], []
+    for holding in holdings:
+        message = stored[holding.message_id].message
+        may_sign = message.domain_id in keys or (
+            message.domain_id is None and holding.workspace_id in test_workspaces
+        )
+        if (holding.workspace_id, Mailbox(holding.email).key) in suppressed:
+            declined.append(
+                Outcome(holding, Status.SUPPRESSED, error="The recipient was suppressed after acceptance.")
+            )
+        elif holding.workspace_id in suspended:
+            declined.append(wait(holding, WaitCode.WORKSPACE_SUSPENDED))
+        elif not may_sign:
+            declined.append(
+                wait(holding, WaitCode.DOMAIN_NOT_VERIFIED, message.from_email.rpartition("@")[2])
+            )
+        else:
+            sendable.append(holding)
+    return Batch(sendable, declined, stored, keys, test_workspaces, _troubles())
+
+
+def wait(holding: Holding, code: WaitCode, detail: str = "", *, retry_in: timedelta = RECHECK) -> Outcome:
+    """Not tried, and why; looked at again then. A message that has outlived its lane's schedule is given up."""
+    schedule = schedule_of(holding.lane)
+    reason = Wait(code, detail)
+    if clock.now() - holding.queued_at > schedule.lifetime:
+        return Outcome(holding, Status.FAILED, error=f"{EXPLANATIONS[code].sentence} {detail}".strip())
+    return Outcome(holding, Status.DEFERRED, wait=reason, retry_in=schedule.spread(retry_in), error=detail)
+
+
+def _troubles() -> dict[str, Trouble]:
+    now = clock.database_now()
+    return {
+        row.key: Trouble(
+            row.paused_until if row.paused_until and row.paused_until > now else None, row.last_error
+        )
+        for row in Destination.objects.all()
+    }

@@ -1,0 +1,89 @@
+"""The values that travel through the delivery engine."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from apps.messages.services.outcomes import Holding
+from apps.protocols.smtp import Answer, Exchange
+
+
+@dataclass(slots=True)
+class Letter:
+    """One message as it goes on the wire, composed and signed when it is first needed and then kept."""
+
+    message_id: UUID
+    scenario: str
+    write: Callable[[], tuple[bytes, bool]]
+    _written: tuple[bytes, bool] | None = None
+
+    @property
+    def content(self) -> bytes:
+        return self._once()[0]
+
+    @property
+    def needs_smtputf8(self) -> bool:
+        return self._once()[1]
+
+    def _once(self) -> tuple[bytes, bool]:
+        if self._written is None:
+            self._written = self.write()
+        return self._written
+
+
+@dataclass(slots=True)
+class Parcel:
+    """One SMTP transaction: a letter, its envelope, and the claims that it serves."""
+
+    letter: Letter
+    sender: str
+    holdings: tuple[Holding, ...]
+
+    @property
+    def lane(self) -> int:
+        return min(holding.lane for holding in self.holdings)
+
+    def fault(self) -> str:
+        """Writes the letter; what stands in the way, or nothing. A fault of ours must not cost the connection."""
+        try:
+            self.letter.needs_smtputf8  # noqa: B018 - writes
+        except Exception as error:  # noqa: BLE001 - whatever it is, the message waits for a person
+            return f"{type(error).__name__}: {error}"
+        return ""
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        return tuple(holding.email for holding in self.holdings)
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """How a parcel's transaction went: an answer for each address, and the circumstances."""
+
+    answers: dict[str, Answer]
+    started_at: datetime
+    finished_at: datetime
+    transport: str
+    host: str = ""
+    address: str = ""
+    tls: str = ""
+    transcript: Sequence[Exchange] = field(default_factory=tuple)
+    is_ambiguous: bool = False
+    # The destination itself could not be reached, so that nothing behind this parcel can go either.
+    is_unreachable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NotCarried:
+    """The parcel was given back before anything was transferred: we are stopping, or lost its claims."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unwritable:
+    """The letter could not be composed or signed."""
+
+    fault: str
+
+
+Carriage = Carried | NotCarried | Unwritable

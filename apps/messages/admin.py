@@ -1,0 +1,359 @@
+"""Messages and what became of them, to read; and the one switch for recipients that wait for a person."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from apps.core import clock
+from apps.core.admin import ReadOnlyAdmin, ReadOnlyInline, as_json, list_link, page_link, verbatim
+from apps.core.ids import parse_id
+from apps.events.models import Event
+from apps.events.types import ResourceType
+from apps.messages.models import Attempt, Bounce, Message, MessageContent, Recipient
+from apps.messages.states import OPEN, Status
+from apps.messages.waits import EXPLANATIONS, WaitCode
+from apps.workspaces.admin import WorkspaceFilter
+
+SUBJECT_SHOWN = 80
+
+
+class IdSearch:
+    """Finds rows by an id alone where the search is one; these columns have indexes, and texts have none."""
+
+    id_fields: tuple[str, ...] = ("pk", "message_id")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        identifier = parse_id(search_term.strip().lower())
+        if identifier is None:
+            return super().get_search_results(request, queryset, search_term)  # type: ignore[misc]
+        found = Q.create([(field, identifier) for field in self.id_fields], connector=Q.OR)
+        return queryset.filter(found), False
+
+
+class QueueFilter(admin.SimpleListFilter):
+    """The open recipients of one status, asked for in the words of the partial indexes over exactly those."""
+
+    title = "queue"
+    parameter_name = "queue"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(status.value, status.label) for status in sorted(OPEN)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Recipient]) -> QuerySet[Recipient]:
+        if self.value() not in OPEN:
+            return queryset
+        is_work = Q(next_attempt_at__isnull=False) | Q(lease_until__isnull=False)
+        return queryset.filter(is_work, status=self.value())
+
+
+class RecipientInline(ReadOnlyInline):
+    model = Recipient
+    fields = ("kind", "page", "name", "status", "attempt_count", "waits", "next_attempt_at", "last_error")
+    readonly_fields = fields
+    ordering = ("position",)
+
+    @admin.display(description="address")
+    def page(self, row: Recipient) -> SafeString:
+        return page_link(Recipient, row.pk, row.email)
+
+    @admin.display(description="why it waits")
+    def waits(self, row: Recipient) -> str:
+        return _why(row)
+
+
+class AttemptInline(ReadOnlyInline):
+    model = Attempt
+    fields = ("page", "status", "remote_host", "tls", "smtp_code", "enhanced_code", "response", "finished_at")
+    readonly_fields = fields
+    ordering = ("-number",)
+
+    @admin.display(description="number")
+    def page(self, row: Attempt) -> SafeString:
+        return page_link(Attempt, row.pk, row.number)
+
+
+class BounceInline(ReadOnlyInline):
+    model = Bounce
+    fields = ("page", "type", "source", "smtp_code", "enhanced_code", "diagnostic")
+    readonly_fields = fields
+
+    @admin.display(description="when")
+    def page(self, row: Bounce) -> SafeString:
+        return page_link(Bounce, row.pk, row.occurred_at)
+
+
+@admin.register(Message)
+class MessageAdmin(IdSearch, ReadOnlyAdmin):
+    id_fields = ("pk",)
+    list_display = ("created_at", "short_subject", "sender", "status", "attempt_count", "workspace")
+    list_filter = ("status", WorkspaceFilter)
+    list_select_related = ("workspace",)
+    search_fields = ("subject", "from_email", "rfc_message_id__exact")
+    search_help_text = "An id, the whole address of a recipient, or a part of subject or sender."
+    event_resource = ResourceType.MESSAGE
+    inlines = (RecipientInline,)
+    fieldsets = (
+        (None, {"fields": ("status", "subject", "sender", "workspace", "last_error", "links")}),
+        ("Times", {"fields": ("created_at", "sent_at", "failed_at", "updated_at")}),
+        ("Text", {"fields": ("text", "html", "headers")}),
+        (
+            "More",
+            {"fields": ("id", "rfc_message_id", "idempotency_key", "stream", "tags_shown", "attempt_count")},
+        ),
+    )
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Texts may hold what concerns nobody here, so seeing them is a permission of its own."""
+        if request.user.has_perm("mail_messages.view_messagecontent"):
+            return self.fieldsets
+        return [fieldset for fieldset in self.fieldsets if fieldset[0] != "Text"]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Message], search_term: str
+    ) -> tuple[QuerySet[Message], bool]:
+        if "@" in search_term and " " not in search_term.strip():
+            term = search_term.strip()
+            to_it = Recipient.objects.across_workspaces().filter(message=OuterRef("pk"), email=term)
+            return queryset.filter(Q(Exists(to_it)) | Q(from_email=term) | Q(rfc_message_id=term)), False
+        return super().get_search_results(request, queryset, search_term)
+
+    @admin.display(description="subject")
+    def short_subject(self, message: Message) -> str:
+        return _shortened(message.subject) or "(no subject)"
+
+    @admin.display(description="from")
+    def sender(self, message: Message) -> str:
+        return f"{message.from_name} <{message.from_email}>" if message.from_name else message.from_email
+
+    @admin.display(description="its story")
+    def links(self, message: Message) -> SafeString:
+        links = [
+            (list_link(Event, "events", message_id=message.pk),),
+            (list_link(Attempt, "attempts", message_id=message.pk),),
+            (list_link(Bounce, "bounces", message_id=message.pk),),
+            (list_link(Recipient, "recipients", message_id=message.pk),),
+        ]
+        return format_html_join(" · ", "{}", links)
+
+    @admin.display(description="text")
+    def text(self, message: Message) -> SafeString | str:
+        return verbatim(_content(message).text)
+
+    @admin.display(description="HTML source")
+    def html(self, message: Message) -> SafeString | str:
+        return verbatim(_content(message).html)
+
+    @admin.display(description="own headers")
+    def headers(self, message: Message) -> SafeString | str:
+        return as_json(_content(message).headers)
+
+    @admin.display(description="tags")
+    def tags_shown(self, message: Message) -> SafeString | str:
+        return as_json(message.tags)
+
+
+@admin.register(MessageContent)
+class MessageContentAdmin(ReadOnlyAdmin):
+    list_display = ("message_page", "workspace", "has_text", "has_html")
+    list_filter = (WorkspaceFilter,)
+    list_select_related = ("workspace",)
+    fields = (
+        "message_page",
+        "workspace",
+        "reply_to_email",
+        "reply_to_name",
+        "headers_shown",
+        "text_shown",
+        "html_shown",
+    )
+
+    @admin.display(description="message")
+    def message_page(self, content: MessageContent) -> SafeString:
+        return page_link(Message, content.message_id)
+
+    @admin.display(boolean=True)
+    def has_text(self, content: MessageContent) -> bool:
+        return content.text is not None
+
+    @admin.display(description="has HTML", boolean=True)
+    def has_html(self, content: MessageContent) -> bool:
+        return content.html is not None
+
+    @admin.display(description="headers")
+    def headers_shown(self, content: MessageContent) -> SafeString | str:
+        return as_json(content.headers)
+
+    @admin.display(description="text")
+    def text_shown(self, content: MessageContent) -> SafeString | str:
+        return verbatim(content.text)
+
+    @admin.display(description="HTML source")
+    def html_shown(self, content: MessageContent) -> SafeString | str:
+        return verbatim(content.html)
+
+
+@admin.register(Recipient)
+class RecipientAdmin(IdSearch, ReadOnlyAdmin):
+    list_display = (
+        "email",
+        "kind",
+        "status",
+        "attempt_count",
+        "waits",
+        "next_attempt_at",
+        "message_page",
+        "workspace",
+    )
+    list_filter = (QueueFilter, "status", "lane", "wait_code", WorkspaceFilter)
+    list_select_related = ("workspace",)
+    search_fields = ("email__exact",)
+    search_help_text = "An id, or a whole address as it was sent to."
+    inlines = (AttemptInline, BounceInline)
+    actions = ("try_now",)
+    fieldsets = (
+        (None, {"fields": ("status", "email", "name", "kind", "message_page", "workspace")}),
+        (
+            "Waiting",
+            {"fields": ("waits", "wait_detail", "waiting_since", "who", "next_attempt_at", "last_error")},
+        ),
+        (
+            "Work",
+            {"fields": ("id", "lane", "attempt_count", "tries", "crashes", "in_doubt", "lease_until")},
+        ),
+        ("Times", {"fields": ("queued_at", "finished_at")}),
+    )
+
+    @admin.display(description="message")
+    def message_page(self, row: Recipient) -> SafeString:
+        return page_link(Message, row.message_id)
+
+    @admin.display(description="why it waits")
+    def waits(self, row: Recipient) -> str:
+        return _why(row)
+
+    @admin.display(description="who can change it")
+    def who(self, row: Recipient) -> str:
+        return EXPLANATIONS[WaitCode(row.wait_code)].who_can_change_it if row.wait_code else "-"
+
+    @admin.action(description="Try now", permissions=["operate"])
+    def try_now(self, request: HttpRequest, queryset: QuerySet[Recipient]) -> None:
+        """Makes due what waits for a time or for a person; what a worker holds is left alone."""
+        rows = list(queryset)
+        waiting = Recipient.objects.across_workspaces().filter(
+            pk__in=[row.pk for row in rows], status__in=[Status.QUEUED, Status.DEFERRED], lease_until=None
+        )
+        released = set(waiting.values_list("pk", flat=True))
+        waiting.filter(pk__in=released).update(next_attempt_at=clock.database_now(), crashes=0)
+        for row in rows:
+            if row.pk in released:
+                self.log_change(request, row, "Made due now.")
+        messages.success(request, f"{len(released)} recipients are due now.")
+
+
+class OfRecipient(IdSearch, ReadOnlyAdmin):
+    """What belongs to one recipient of one message."""
+
+    list_filter: Any = ("status", WorkspaceFilter)
+    list_select_related = ("workspace",)
+    search_fields = ("email__exact",)
+    search_help_text = "An id, the id of a message or recipient, or a whole address."
+    id_fields = ("pk", "message_id", "recipient_id")
+
+    @admin.display(description="recipient")
+    def recipient_page(self, row: Attempt | Bounce) -> SafeString:
+        return page_link(Recipient, row.recipient_id, row.email)
+
+    @admin.display(description="message")
+    def message_page(self, row: Attempt | Bounce) -> SafeString:
+        return page_link(Message, row.message_id)
+
+
+@admin.register(Attempt)
+class AttemptAdmin(OfRecipient):
+    list_display = (
+        "finished_at",
+        "recipient_page",
+        "number",
+        "status",
+        "remote_host",
+        "smtp_code",
+        "reply",
+        "workspace",
+    )
+    fieldsets = (
+        (None, {"fields": ("recipient_page", "message_page", "workspace", "number", "status")}),
+        ("Reply", {"fields": ("smtp_code", "enhanced_code", "reply", "fault", "rule", "next_attempt_at")}),
+        ("Connection", {"fields": ("transport", "remote_host", "remote_address", "tls", "talk")}),
+        ("Times", {"fields": ("id", "started_at", "finished_at")}),
+    )
+
+    @admin.display(description="what the server said")
+    def reply(self, attempt: Attempt) -> str:
+        return attempt.response or "-"
+
+    @admin.display(description="conversation")
+    def talk(self, attempt: Attempt) -> SafeString | str:
+        """`[[command, reply, milliseconds], ...]`; a line of any other form is shown as it is."""
+        if not attempt.conversation:
+            return "-"
+        return format_html(
+            '<table class="talk"><tr><th>We</th><th>Server</th><th>ms</th></tr>{}</table>',
+            format_html_join("", "<tr><td>{}</td><td>{}</td><td>{}</td></tr>", map(_three, attempt.conversation)),
+        )
+
+
+@admin.register(Bounce)
+class BounceAdmin(OfRecipient):
+    list_display = (
+        "occurred_at",
+        "recipient_page",
+        "type",
+        "source",
+        "smtp_code",
+        "reply",
+        "workspace",
+    )
+    list_filter = ("type", "source", WorkspaceFilter)
+    fields = (
+        *(
+            "id",
+            "recipient_page",
+            "message_page",
+            "workspace",
+            "type",
+            "source",
+            "smtp_code",
+            "enhanced_code",
+        ),
+        *("reply", "suppression_id", "occurred_at", "created_at"),
+    )
+
+    @admin.display(description="diagnostic")
+    def reply(self, bounce: Bounce) -> str:
+        return bounce.diagnostic or "-"
+
+
+def _content(message: Message) -> MessageContent:
+    """The texts; empty ones where they have been deleted already."""
+    content: MessageContent | None = getattr(message, "content", None)
+    return content or MessageContent(message_id=message.pk)
+
+
+def _why(row: Recipient) -> str:
+    return EXPLANATIONS[WaitCode(row.wait_code)].sentence if row.wait_code else "-"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= SUBJECT_SHOWN else f"{text[:SUBJECT_SHOWN]}…"
+
+
+def _three(line: Any) -> tuple[Any, Any, Any]:
+    if isinstance(line, list) and len(line) == 3:  # noqa: PLR2004 - command, reply, milliseconds
+        return line[0], line[1], line[2]
+    return line, "", ""

@@ -1,0 +1,329 @@
+"""The one door for every outcome of a delivery: state, attempt, bounce, suppression and event, or none of them."""
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from apps.core import clock
+from apps.core.ids import new_id
+from apps.core.rows import insert, update
+from apps.events.services import NewEvent
+from apps.events.services import record as record_events
+from apps.events.types import EventType, ResourceType
+from apps.messages.models import Attempt, Bounce, Message, Recipient
+from apps.messages.states import FINAL, AttemptStatus, BounceSource, BounceType, Status, message_status
+from apps.messages.waits import EXPLANATIONS, Wait
+from apps.suppressions import services as suppressions
+from apps.suppressions.models import Reason, Source
+
+EVENT_OF = {
+    Status.SENT: EventType.MESSAGE_SENT,
+    Status.DEFERRED: EventType.MESSAGE_DEFERRED,
+    Status.FAILED: EventType.MESSAGE_FAILED,
+    Status.BOUNCED: EventType.MESSAGE_BOUNCED,
+    Status.SUPPRESSED: EventType.MESSAGE_SUPPRESSED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A recipient that somebody has claimed, as it was at the claim."""
+
+    recipient_id: UUID
+    message_id: UUID
+    workspace_id: UUID
+    fence: int
+    email: str
+    lane: int
+    attempt_count: int
+    tries: int
+    crashes: int
+    queued_at: datetime
+    waited_for: Wait | None
+    waiting_since: datetime | None
+
+    @property
+    def attempt_number(self) -> int:
+        return self.attempt_count + 1
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFacts:
+    """What is remembered of one try."""
+
+    status: AttemptStatus
+    started_at: datetime
+    finished_at: datetime
+    transport: str = ""
+    remote_host: str = ""
+    remote_address: str = ""
+    tls: str = ""
+    smtp_code: int | None = None
+    enhanced_code: str = ""
+    response: str = ""
+    fault: str = ""
+    rule: str = ""
+    conversation: Sequence[Sequence[str | int]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What becomes of a claimed recipient. `retry_in` of a deferred one; None: it waits for a person."""
+
+    holding: Holding
+    status: Status
+    attempt: AttemptFacts | None = None
+    wait: Wait | None = None
+    retry_in: timedelta | None = None
+    is_charged: bool = False
+    has_crashed: bool = False
+    bounce: BounceType | None = None
+    suppress: Reason | None = None
+    error: str = ""
+
+    @property
+    def is_final(self) -> bool:
+        return self.status in FINAL
+
+    @property
+    def is_news(self) -> bool:
+        """Whether there is something to tell: an end, or a reason to wait that was not the reason before."""
+        return self.is_final or (
+            self.wait is not None and not _is_same_kind(self.wait, self.holding.waited_for)
+        )
+
+
+def _is_same_kind(wait: Wait, before: Wait | None) -> bool:
+    return before is not None and before.code == wait.code
+
+
+def record(outcomes: Sequence[Outcome]) -> set[UUID]:
+    """Writes outcomes in one transaction; returns the recipients that were still held by the claim named.
+
+    An outcome whose claim has been taken over meanwhile changes nothing: that is a normal answer.
+    """
+    with transaction.atomic():
+        messages = _lock_messages({outcome.holding.message_id for outcome in outcomes})
+        now = clock.database_now()
+        changed = update(
+            Recipient,
+            [_recipient_row(outcome, now) for outcome in outcomes],
+            match=("id", "fence"),
+            where="t.lease_until IS NOT NULL",
+        )
+        ours = [outcome for outcome in outcomes if outcome.holding.recipient_id in changed]
+        if ours:
+            _insert_attempts(ours, now)
+            _insert_bounces(ours, now)
+            _roll_up(messages, ours, now)
+            record_events([event for outcome in ours for event in _events(outcome, now)], at=now)
+    return changed
+
+
+def _lock_messages(message_ids: Collection[UUID]) -> dict[UUID, Message]:
+    """Locks in one order, so that two recorders that share messages cannot wait for each other in a circle."""
+    rows = Message.objects.across_workspaces().filter(pk__in=message_ids).order_by("pk")
+    if connection.features.has_select_for_update:
+        rows = rows.select_for_update()
+    return {
+        message.pk: message
+        for message in rows.only("id", "attempt_count", "last_error", "sent_at", "failed_at")
+    }
+
+
+def _recipient_row(outcome: Outcome, now: datetime) -> dict[str, Any]:
+    holding, wait = outcome.holding, outcome.wait
+    return {
+        "id": holding.recipient_id,
+        "fence": holding.fence,
+        "status": outcome.status.value,
+        "next_attempt_at": now + outcome.retry_in if outcome.retry_in is not None else None,
+        "lease_until": None,
+        "in_doubt": False,
+        "attempt_count": holding.attempt_count + (outcome.attempt is not None),
+        "tries": holding.tries + outcome.is_charged,
+        "crashes": holding.crashes if outcome.has_crashed else 0,
+        "wait_code": wait.code.value if wait else "",
+        "wait_detail": wait.detail if wait else "",
+        "waiting_since": _waiting_since(outcome, now),
+        "last_error": outcome.error,
+        "finished_at": now if outcome.is_final else None,
+    }
+
+
+def _waiting_since(outcome: Outcome, now: datetime) -> datetime | None:
+    """A wait that goes on for the same reason began when the reason did."""
+    if outcome.wait is None:
+        return None
+    goes_on = _is_same_kind(outcome.wait, outcome.holding.waited_for)
+    return outcome.holding.waiting_since if goes_on else now
+
+
+def _insert_attempts(outcomes: Sequence[Outcome], now: datetime) -> None:
+    rows = [
+        _attempt_row(outcome, outcome.attempt, now) for outcome in outcomes if outcome.attempt is not None
+    ]
+    if rows:
+        insert(Attempt, rows)
+
+
+def _attempt_row(outcome: Outcome, facts: AttemptFacts, now: datetime) -> dict[str, Any]:
+    holding = outcome.holding
+    return {
+        "id": new_id(),
+        "workspace_id": holding.workspace_id,
+        "message_id": holding.message_id,
+        "recipient_id": holding.recipient_id,
+        "email": holding.email,
+        "number": holding.attempt_number,
+        "status": facts.status.value,
+        "transport": facts.transport,
+        "remote_host": facts.remote_host,
+        "remote_address": facts.remote_address,
+        "tls": facts.tls,
+        "smtp_code": facts.smtp_code,
+        "enhanced_code": facts.enhanced_code,
+        "response": facts.response,
+        "fault": facts.fault,
+        "rule": facts.rule,
+        "conversation": facts.conversation,
+        "started_at": facts.started_at,
+        "finished_at": facts.finished_at,
+        "next_attempt_at": now + outcome.retry_in if outcome.retry_in is not None else None,
+    }
+
+
+def _insert_bounces(outcomes: Sequence[Outcome], now: datetime) -> None:
+    """Bounces, and the suppressions for which they (or a complaint) are the evidence."""
+    bounces, new = [], []
+    for outcome in outcomes:
+        bounce_id = new_id() if outcome.bounce is not None else None
+        if bounce_id is not None:
+            bounces.append(_bounce_row(bounce_id, outcome, now))
+        if outcome.suppress is not None:
+            new.append(_suppression(outcome, outcome.suppress, bounce_id))
+    if new:
+        suppressions.add(new)
+        _link(bounces, new)
+    if bounces:
+        insert(Bounce, bounces)
+
+
+def _bounce_row(bounce_id: UUID, outcome: Outcome, now: datetime) -> dict[str, Any]:
+    holding, facts = outcome.holding, outcome.attempt
+    assert outcome.bounce is not None  # noqa: S101 - the caller's condition, for the type checker
+    return {
+        "id": bounce_id,
+        "workspace_id": holding.workspace_id,
+        "message_id": holding.message_id,
+        "recipient_id": holding.recipient_id,
+        "email": holding.email,
+        "type": outcome.bounce.value,
+        "source": BounceSource.SMTP_LOG.value,
+        "smtp_code": facts.smtp_code if facts else None,
+        "enhanced_code": facts.enhanced_code if facts else "",
+        "diagnostic": facts.response if facts else outcome.error,
+        "suppression_id": None,
+        "occurred_at": facts.finished_at if facts else now,
+        "created_at": now,
+    }
+
+
+def _suppression(outcome: Outcome, reason: Reason, bounce_id: UUID | None) -> suppressions.NewSuppression:
+    holding = outcome.holding
+    is_complaint = reason is Reason.COMPLAINT
+    return suppressions.NewSuppression(
+        workspace_id=holding.workspace_id,
+        email=holding.email,
+        reason=reason,
+        source=Source.COMPLAINT_PROCESSOR if is_complaint else Source.BOUNCE_PROCESSOR,
+        message_id=holding.message_id,
+        bounce_id=bounce_id,
+    )
+
+
+def _link(bounces: list[dict[str, Any]], new: Sequence[suppressions.NewSuppression]) -> None:
+    """Names in each bounce the suppression that holds now, whoever made it."""
+    ids = suppressions.ids_of([(suppression.workspace_id, suppression.email) for suppression in new])
+    for bounce in bounces:
+        bounce["suppression_id"] = ids.get((bounce["workspace_id"], bounce["email"]))
+
+
+def _roll_up(messages: dict[UUID, Message], outcomes: Sequence[Outcome], now: datetime) -> None:
+    """Lets each message's status follow from its recipients."""
+    statuses: dict[UUID, set[str]] = defaultdict(set)
+    rows = Recipient.objects.across_workspaces().filter(
+        message_id__in={o.holding.message_id for o in outcomes}
+    )
+    for message_id, status in rows.values_list("message_id", "status"):
+        statuses[message_id].add(status)
+    for outcome in outcomes:
+        message = messages[outcome.holding.message_id]
+        message.attempt_count += outcome.attempt is not None
+        message.last_error = outcome.error or message.last_error
+    update(
+        Message,
+        [
+            _message_row(messages[message_id], message_status(found), now)
+            for message_id, found in statuses.items()
+        ],
+        match=("id",),
+    )
+
+
+def _message_row(message: Message, status: Status, now: datetime) -> dict[str, Any]:
+    is_lost = status in {Status.FAILED, Status.BOUNCED}
+    return {
+        "id": message.pk,
+        "status": status.value,
+        "attempt_count": message.attempt_count,
+        "last_error": "" if status == Status.SENT else message.last_error,
+        "sent_at": message.sent_at or (now if status == Status.SENT else None),
+        "failed_at": message.failed_at or (now if is_lost else None),
+        "updated_at": now,
+    }
+
+
+def _events(outcome: Outcome, now: datetime) -> list[NewEvent]:
+    holding = outcome.holding
+    kinds = []
+    if outcome.attempt is not None and outcome.attempt.status == AttemptStatus.AMBIGUOUS:
+        kinds.append(EventType.DELIVERY_AMBIGUOUS)
+    if outcome.is_news:
+        kinds.append(EVENT_OF[outcome.status])
+    if outcome.status == Status.SENT and outcome.suppress is Reason.COMPLAINT:
+        kinds.append(EventType.MESSAGE_COMPLAINED)
+    data = _event_data(outcome, now) if kinds else {}
+    return [
+        NewEvent(
+            holding.workspace_id, kind, ResourceType.MESSAGE, holding.message_id, holding.message_id, data
+        )
+        for kind in kinds
+    ]
+
+
+def _event_data(outcome: Outcome, now: datetime) -> dict[str, Any]:
+    facts, wait = outcome.attempt, outcome.wait
+    data: dict[str, Any] = {"recipient": outcome.holding.email}
+    if facts is not None:
+        data |= {
+            "attemptNumber": outcome.holding.attempt_number,
+            "smtpCode": facts.smtp_code,
+            "enhancedCode": facts.enhanced_code or None,
+            "response": facts.response,
+            "remoteHost": facts.remote_host or None,
+        }
+    if wait is not None:
+        data |= {"reason": wait.code.value, "detail": wait.detail or EXPLANATIONS[wait.code].sentence}
+    if outcome.retry_in is not None:
+        data["nextAttemptAt"] = (now + outcome.retry_in).isoformat().replace("+00:00", "Z")
+    if outcome.bounce is not None:
+        data["bounceType"] = outcome.bounce.value
+    if outcome.error and facts is None:
+        data["detail"] = outcome.error
+    return data

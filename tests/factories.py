@@ -1,0 +1,125 @@
+"""Plain functions that make rows the way the platform makes them."""
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+
+from apps.core import clock
+from apps.core.crypto import seal
+from apps.core.ids import new_id
+from apps.domains.models import DkimKey, Domain, DomainRecord, Status
+from apps.keys import idempotency
+from apps.keys.models import ApiKey
+from apps.keys.services import Caller, authenticate, create_key
+from apps.messages.models import Message
+from apps.messages.services.accept import Accepted, Addressee, Draft, accept
+from apps.messages.states import Kind
+from apps.protocols import dkim
+from apps.protocols.address import Mailbox, parse_mailbox
+from apps.protocols.sender_records import CheckStatus, Platform, expected
+from apps.suppressions.models import Reason, Source, Suppression
+from apps.suppressions.services import NewSuppression, add
+from apps.workspaces.models import Tier, Workspace
+from apps.workspaces.services import create_workspace
+
+
+def make_workspace(slug: str = "", *, tier: str = Tier.BUSINESS, daily: int | None = None) -> Workspace:
+    workspace = create_workspace(slug or f"workspace-{secrets.token_hex(4)}", tier=tier)
+    if daily is not None:
+        Workspace.objects.filter(pk=workspace.pk).update(daily_limit=daily)
+        workspace.refresh_from_db()
+    return workspace
+
+
+def make_key(
+    workspace: Workspace,
+    *,
+    scopes: Sequence[str] = (),
+    is_test: bool = False,
+    expires_at: datetime | None = None,
+) -> tuple[ApiKey, str]:
+    """The row and the key itself."""
+    return create_key(workspace, name="test", scopes=scopes, is_test=is_test, expires_at=expires_at)
+
+
+def make_caller(workspace: Workspace, *, is_test: bool = False) -> Caller:
+    return authenticate(make_key(workspace, is_test=is_test)[1])
+
+
+def make_domain(workspace: Workspace, name: str = "shop.example", *, verified: bool = True) -> Domain:
+    """A domain with its records and its key; all domains share one key pair, because making one takes long."""
+    now = clock.now()
+    domain = Domain(workspace=workspace, name=name)
+    if verified:
+        domain.status, domain.verified_at, domain.last_checked_at = Status.VERIFIED, now, now
+    domain.save(force_insert=True)
+    key = DkimKey(id=new_id(), workspace=workspace, domain=domain, selector=f"ss{secrets.token_hex(5)}")
+    key.private_sealed = seal(private_key(), bound_to=f"dkim:{key.pk}")
+    key.save(force_insert=True)
+    platform = Platform(settings.MAIL_SPF_INCLUDE, settings.MAIL_RETURN_PATH_HOST)
+    wanted = expected(name, platform, selector=key.selector, dkim_public=dkim.public_record(private_key()))
+    DomainRecord.objects.across_workspaces().bulk_create(
+        DomainRecord(
+            workspace=workspace,
+            domain=domain,
+            position=position,
+            purpose=record.purpose,
+            type=record.type,
+            name=record.name,
+            value=record.value,
+            required=record.required,
+            status=CheckStatus.VERIFIED if verified else CheckStatus.PENDING,
+        )
+        for position, record in enumerate(wanted)
+    )
+    return domain
+
+
+@cache
+def private_key() -> str:
+    """One 2048-bit key for the whole run."""
+    return dkim.generate_rsa()
+
+
+def make_message(
+    workspace: Workspace,
+    to: str | Sequence[str] = "ada@example.com",
+    *,
+    key: str | None = None,
+    caller: Caller | None = None,
+    **changes: Any,
+) -> Message:
+    """A message that was accepted through the platform's own door; the sender's domain must be there."""
+    accepted = make_accepted(workspace, to, key=key, caller=caller, **changes)
+    return Message.objects.of(workspace.pk).get(pk=accepted.message_id)
+
+
+def make_accepted(
+    workspace: Workspace,
+    to: str | Sequence[str] = "ada@example.com",
+    *,
+    key: str | None = None,
+    caller: Caller | None = None,
+    **changes: Any,
+) -> Accepted:
+    addresses = [to] if isinstance(to, str) else to
+    draft = {
+        "sender": Mailbox("shop@shop.example"),
+        "recipients": [Addressee(Kind.TO, parse_mailbox(address)) for address in addresses],
+        "subject": "Your order",
+        "text": "Thank you.",
+        **changes,
+    }
+    use = idempotency.Use(workspace.pk, "send", key, "0" * 64) if key else None
+    return accept(caller or make_caller(workspace), Draft(**draft), use=use)
+
+
+def suppress(workspace_id: UUID, email: str) -> Suppression:
+    add([NewSuppression(workspace_id, email, Reason.MANUAL, Source.USER)])
+    row: Suppression = Suppression.objects.of(workspace_id).get(key=Mailbox(email).key)
+    return row

@@ -1,0 +1,1 @@
+"""What the tests need from the machine, made when it is not there and taken away afterwards."""

@@ -1,0 +1,211 @@
+"""Every route, walked with the keys of a stranger, of nobody, without the scope, revoked: each refuses, and alike."""
+
+from collections.abc import Callable
+from typing import Any
+from unittest.mock import patch
+from uuid import UUID
+
+import pytest
+from django.apps import apps
+from django.db.models import Model
+
+from apps.core.api.pagination import write_cursor
+from apps.core.ids import new_id
+from apps.events.models import Event
+from apps.keys.models import ApiKey
+from apps.keys.services import revoke
+from apps.messages.models import Message
+from apps.protocols.address import Mailbox
+from apps.protocols.sender_records import CheckResult, CheckStatus, ExpectedRecord
+from apps.workspaces.models import Workspace
+from apps.workspaces.tenancy import TenantModel
+from tests.client import EVENTS, MESSAGES, SEND, Api, mail
+from tests.conftest import World
+from tests.factories import make_domain, make_key, make_message
+from tests.routes import Route, mail_routes
+
+# For each route, an id of the owner's, or None where the address has none. A route that is not here fails below.
+IDS: dict[str, Callable[[Workspace], UUID] | None] = {
+    "POST mail/send": None,
+    "GET mail/limits": None,
+    "GET mail/messages": None,
+    "GET mail/messages/<str:id>": lambda ours: make_message(ours).pk,
+    "GET mail/messages/<str:id>/attempts": lambda ours: make_message(ours).pk,
+    "GET mail/messages/<str:id>/logs": lambda ours: make_message(ours).pk,
+    "GET mail/messages/<str:id>/timeline": lambda ours: make_message(ours).pk,
+    "GET mail/messages/<str:id>/bounces": lambda ours: make_message(ours).pk,
+    "GET mail/domains": None,
+    "POST mail/domains": None,
+    "GET mail/domains/<str:id>": lambda ours: make_domain(ours, "other.example").pk,
+    "DELETE mail/domains/<str:id>": lambda ours: make_domain(ours, "other.example").pk,
+    "POST mail/domains/<str:id>/verify": lambda ours: make_domain(ours, "other.example", verified=False).pk,
+    "GET mail/events": None,
+    "GET mail/events/<str:id>": lambda ours: Event.objects.of(make_message(ours).workspace_id).first().pk,
+}
+# What a caller's right to look does not change.
+NOT_COMPARED = {"last_used_at"}
+ROUTES = mail_routes()
+EVERY_ROUTE = pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+ROUTES_WITH_ID = pytest.mark.parametrize(
+    "route", [route for route in ROUTES if route.takes_id], ids=lambda route: f"{route.method} {route.path}"
+)
+
+
+def all_rows() -> dict[str, list[dict[str, Any]]]:
+    """Every row of every table of ours."""
+    return {model._meta.label: _rows(model) for model in apps.get_models() if model.__module__.startswith("apps.")}
+
+
+def _rows(model: type[Model]) -> list[dict[str, Any]]:
+    rows = model._base_manager.order_by("pk").values()
+    return [{name: value for name, value in row.items() if name not in NOT_COMPARED} for row in rows]
+
+
+def id_for(route: Route, world: World) -> dict[str, str]:
+    make = IDS[route.name]
+    return {"id": str(make(world.owner.workspace))} if make else {}
+
+
+def comparable(body: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in body.items() if name != "requestId"}
+
+
+def test_every_route_is_listed_here() -> None:
+    assert {route.name for route in ROUTES} == set(IDS)
+
+
+def test_both_mounts_have_the_same_routes() -> None:
+    names = {mount: {r.name for r in ROUTES if r.path.startswith(mount)} for mount in ("v1/", "api/v1/")}
+
+    assert names["v1/"] == names["api/v1/"] == set(IDS)
+
+
+@ROUTES_WITH_ID
+def test_a_stranger_finds_what_he_finds_for_a_random_id(route: Route, world: World) -> None:
+    url, random_url = route.url(**id_for(route, world)), route.url(id=str(new_id()))
+    before = all_rows()
+
+    answer = world.stranger.api.call(route.method, url)
+    random_answer = world.stranger.api.call(route.method, random_url)
+
+    assert (answer.status, answer.code) == (404, "not_found")
+    assert comparable(answer.body) == comparable(random_answer.body)
+    assert all_rows() == before
+
+
+@ROUTES_WITH_ID
+def test_a_teammate_finds_it(route: Route, world: World) -> None:
+    url = route.url(**id_for(route, world))
+
+    with patch("apps.domains.services.check", side_effect=_undecided):
+        answer = world.teammate.api.call(route.method, url)
+
+    assert answer.status in {200, 204}
+
+
+@EVERY_ROUTE
+def test_nobody_gets_in_without_a_key(route: Route, world: World) -> None:
+    url = route.url(**id_for(route, world))
+    before = all_rows()
+
+    answer = Api(None).call(route.method, url, mail())
+
+    assert (answer.status, answer.code) == (401, "unauthorized")
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+    assert all_rows() == before
+
+
+@EVERY_ROUTE
+def test_a_key_without_the_scope_is_refused(route: Route, world: World) -> None:
+    # A key that may send may not read, and the other way round; neither may manage.
+    other = "mail:read" if route.scope != "mail:read" else "mail:send"
+    _row, key = make_key(world.owner.workspace, scopes=[other])
+    url = route.url(**id_for(route, world))
+    before = all_rows()
+
+    answer = Api(key).call(route.method, url, mail())
+
+    assert (answer.status, answer.code) == (403, "insufficient_scope")
+    assert answer.body["error"]["details"] == {"requiredScope": route.scope}
+    assert all_rows() == before
+
+
+@EVERY_ROUTE
+def test_a_revoked_key_is_refused_at_once(route: Route, world: World) -> None:
+    row, key = make_key(world.owner.workspace)
+    url = route.url(**id_for(route, world))
+    assert Api(key).get("/v1/mail/limits").status == 200
+    revoke(world.owner.workspace.pk, row.pk)
+    before = all_rows()
+
+    answer = Api(key).call(route.method, url, mail())
+
+    assert (answer.status, answer.code) == (401, "unauthorized")
+    assert all_rows() == before
+
+
+def test_lists_show_only_the_callers_rows(world: World) -> None:
+    mine, theirs = make_message(world.owner.workspace), _message_of(world.stranger.workspace)
+
+    assert [row["id"] for row in world.owner.api.get(MESSAGES).rows] == [str(mine.pk)]
+    assert [row["id"] for row in world.stranger.api.get(MESSAGES).rows] == [str(theirs.pk)]
+    assert {row["messageId"] for row in world.stranger.api.get(EVENTS).rows} == {str(theirs.pk)}
+
+
+def test_filters_by_a_strangers_ids_find_nothing(world: World) -> None:
+    message = make_message(world.owner.workspace)
+
+    by_message = world.stranger.api.get(EVENTS, {"messageId": str(message.pk)})
+    by_recipient = world.stranger.api.get(MESSAGES, {"to": "ada@example.com"})
+
+    assert (by_message.status, by_message.rows) == (200, [])
+    assert (by_recipient.status, by_recipient.rows) == (200, [])
+
+
+def test_a_cursor_of_another_workspace_shows_nothing_of_it(world: World) -> None:
+    theirs = _message_of(world.stranger.workspace)
+    mine = make_message(world.owner.workspace)
+
+    answer = world.stranger.api.get(MESSAGES, {"cursor": write_cursor(mine.pk)})
+
+    assert [row["id"] for row in answer.rows] == [str(theirs.pk)]
+
+
+def test_an_idempotency_key_means_nothing_to_another_workspace(world: World) -> None:
+    ours = world.owner.api.post(SEND, mail(idempotencyKey="order-1"))
+
+    theirs = world.stranger.api.post(SEND, mail(**{"from": "a@stranger.example"}, idempotencyKey="order-1"))
+
+    assert (ours.status, theirs.status) == (202, 202)
+    assert ours.data["id"] != theirs.data["id"]
+    assert theirs.data["idempotencyStatus"] == "created"
+
+
+def test_a_domain_of_another_workspace_cannot_send(world: World) -> None:
+    answer = world.stranger.api.post(SEND, mail())
+
+    assert (answer.status, answer.code) == (403, "domain_not_verified")
+    assert Message.objects.of(world.stranger.workspace.pk).count() == 0
+
+
+@pytest.mark.parametrize(
+    "model", [m for m in apps.get_models() if issubclass(m, TenantModel)], ids=lambda model: model.__name__
+)
+def test_a_model_has_no_query_that_forgets_the_workspace(model: Any) -> None:
+    with pytest.raises(TypeError, match="use of"):
+        model.objects.all()
+    for name in ("filter", "get", "create", "exclude", "first", "count", "values", "update", "aggregate"):
+        assert not hasattr(model.objects, name)
+
+
+def test_keys_are_rows_of_their_workspace(world: World) -> None:
+    assert ApiKey.objects.of(world.owner.workspace.pk).count() == 2
+    assert ApiKey.objects.of(world.stranger.workspace.pk).count() == 1
+
+
+def _message_of(workspace: Workspace) -> Message:
+    return make_message(workspace, sender=Mailbox("a@stranger.example"))
+
+
+def _undecided(record: ExpectedRecord, resolver: object) -> CheckResult:
+    return CheckResult(record.purpose, CheckStatus.PENDING, reason="not looked up", undecided=True)
