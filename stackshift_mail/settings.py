@@ -47,7 +47,7 @@ PASSWORD_RESET_TIMEOUT = 3600
 
 # --- Applications -------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
-    "apps.console.apps.ConsoleConfig",
+    "apps.console.apps.ConsoleSiteConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -66,10 +66,12 @@ INSTALLED_APPS = [
     "apps.suppressions",
     "apps.messages.apps.MessagesConfig",
     "apps.delivery",
+    "apps.console.apps.ConsoleConfig",
 ]
 MIDDLEWARE = [
     "apps.core.api.middleware.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "apps.console.middleware.ContentSecurityPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -123,6 +125,7 @@ USE_TZ = True
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT.mkdir(exist_ok=True)
 WHITENOISE_USE_FINDERS = True
 
 # --- API ----------------------------------------------------------------------------------------------------
@@ -224,5 +227,5 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env_text("LOG_LEVEL", "INFO").upper()},
-    "loggers": {"django.security.DisallowedHost": {"level": "CRITICAL"}, "django_q": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},
+    "loggers": {"django.security.DisallowedHost": {"level": "CRITICAL"}, "django-q": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},
 }

@@ -2,6 +2,10 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
+
+from apps.console import health
+from apps.console.reference import ReferenceView, SchemaView
 
 MAIL_ROUTES = [
     path("", include("apps.events.api.urls")),
@@ -14,7 +18,16 @@ urlpatterns = [
     # The published clients disagree about the base, so the same routes stand under both (wire contract 1.1).
     path("v1/", include(MAIL_ROUTES)),
     path("api/v1/", include(MAIL_ROUTES)),
+    path("v1/schema", SchemaView.as_view(), name="schema"),
+    path("docs/", ReferenceView.as_view()),
     path("admin/", admin.site.urls),
+    # For people who type addresses; the API itself never redirects.
+    path("docs", RedirectView.as_view(url="/docs/")),
+    path("admin", RedirectView.as_view(url="/admin/")),
+    path("", health.home),
+    path("healthz", health.healthz),
+    path("readyz", health.readyz),
+    path("metrics", health.metrics),
 ]
 
 handler400 = "apps.core.api.errors.bad_request"

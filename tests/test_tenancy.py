@@ -7,7 +7,6 @@ from uuid import UUID
 
 import pytest
 from django.apps import apps
-from django.db.models import Model
 
 from apps.core.api.pagination import write_cursor
 from apps.core.ids import new_id
@@ -19,6 +18,7 @@ from apps.protocols.address import Mailbox
 from apps.protocols.sender_records import CheckResult, CheckStatus, ExpectedRecord
 from apps.workspaces.models import Workspace
 from apps.workspaces.tenancy import TenantModel
+from tests import stored
 from tests.client import EVENTS, MESSAGES, SEND, Api, mail
 from tests.conftest import World
 from tests.factories import make_domain, make_key, make_message
@@ -42,23 +42,11 @@ IDS: dict[str, Callable[[Workspace], UUID] | None] = {
     "GET mail/events": None,
     "GET mail/events/<str:id>": lambda ours: Event.objects.of(make_message(ours).workspace_id).first().pk,
 }
-# What a caller's right to look does not change.
-NOT_COMPARED = {"last_used_at"}
 ROUTES = mail_routes()
 EVERY_ROUTE = pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
 ROUTES_WITH_ID = pytest.mark.parametrize(
     "route", [route for route in ROUTES if route.takes_id], ids=lambda route: f"{route.method} {route.path}"
 )
-
-
-def all_rows() -> dict[str, list[dict[str, Any]]]:
-    """Every row of every table of ours."""
-    return {model._meta.label: _rows(model) for model in apps.get_models() if model.__module__.startswith("apps.")}
-
-
-def _rows(model: type[Model]) -> list[dict[str, Any]]:
-    rows = model._base_manager.order_by("pk").values()
-    return [{name: value for name, value in row.items() if name not in NOT_COMPARED} for row in rows]
 
 
 def id_for(route: Route, world: World) -> dict[str, str]:
@@ -83,14 +71,14 @@ def test_both_mounts_have_the_same_routes() -> None:
 @ROUTES_WITH_ID
 def test_a_stranger_finds_what_he_finds_for_a_random_id(route: Route, world: World) -> None:
     url, random_url = route.url(**id_for(route, world)), route.url(id=str(new_id()))
-    before = all_rows()
+    before = stored.everything()
 
     answer = world.stranger.api.call(route.method, url)
     random_answer = world.stranger.api.call(route.method, random_url)
 
     assert (answer.status, answer.code) == (404, "not_found")
     assert comparable(answer.body) == comparable(random_answer.body)
-    assert all_rows() == before
+    assert stored.everything() == before
 
 
 @ROUTES_WITH_ID
@@ -106,13 +94,13 @@ def test_a_teammate_finds_it(route: Route, world: World) -> None:
 @EVERY_ROUTE
 def test_nobody_gets_in_without_a_key(route: Route, world: World) -> None:
     url = route.url(**id_for(route, world))
-    before = all_rows()
+    before = stored.everything()
 
     answer = Api(None).call(route.method, url, mail())
 
     assert (answer.status, answer.code) == (401, "unauthorized")
     assert answer.headers["WWW-Authenticate"] == "Bearer"
-    assert all_rows() == before
+    assert stored.everything() == before
 
 
 @EVERY_ROUTE
@@ -121,13 +109,13 @@ def test_a_key_without_the_scope_is_refused(route: Route, world: World) -> None:
     other = "mail:read" if route.scope != "mail:read" else "mail:send"
     _row, key = make_key(world.owner.workspace, scopes=[other])
     url = route.url(**id_for(route, world))
-    before = all_rows()
+    before = stored.everything()
 
     answer = Api(key).call(route.method, url, mail())
 
     assert (answer.status, answer.code) == (403, "insufficient_scope")
     assert answer.body["error"]["details"] == {"requiredScope": route.scope}
-    assert all_rows() == before
+    assert stored.everything() == before
 
 
 @EVERY_ROUTE
@@ -136,12 +124,12 @@ def test_a_revoked_key_is_refused_at_once(route: Route, world: World) -> None:
     url = route.url(**id_for(route, world))
     assert Api(key).get("/v1/mail/limits").status == 200
     revoke(world.owner.workspace.pk, row.pk)
-    before = all_rows()
+    before = stored.everything()
 
     answer = Api(key).call(route.method, url, mail())
 
     assert (answer.status, answer.code) == (401, "unauthorized")
-    assert all_rows() == before
+    assert stored.everything() == before
 
 
 def test_lists_show_only_the_callers_rows(world: World) -> None:

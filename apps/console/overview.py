@@ -111,9 +111,7 @@ def _oldest(found: Queue) -> Tile:
 
 def _workers(found: Queue) -> Tile:
     alive = drains_alive()
-    return Tile(
-        "workers alive", str(alive), "delivery_drain", is_alarming=alive == 0 and found.oldest_due_seconds > 0
-    )
+    return Tile("workers alive", str(alive), "delivery_drain", is_alarming=alive == 0 and found.oldest_due_seconds > 0)
 
 
 def _paused() -> Tile:
@@ -148,5 +146,3 @@ def _duration(seconds: float) -> str:
     if seconds < 3600:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h"
-
-

@@ -47,6 +47,8 @@ def insert_all(parts: Sequence[Part]) -> None:
             plan = _plan(model, connection.vendor)
             statements.append(plan.head + ", ".join([plan.places] * len(rows)))
             values.extend(value for row in rows for value in plan.values(row))
+    if not statements:
+        return
     # Foreign keys are checked at commit, so the order of the parts does not matter.
     *others, last = statements
     named = ", ".join(f"part{number} AS ({statement})" for number, statement in enumerate(others))

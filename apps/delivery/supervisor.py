@@ -1,5 +1,6 @@
 """Keeps child processes running as one tree, and ends all of them when it ends itself, however that happens."""
 
+import contextlib
 import ctypes
 import logging
 import os
@@ -11,12 +12,11 @@ from dataclasses import dataclass, field
 from types import FrameType
 
 from apps.delivery import leash
-import contextlib
 
 logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.5
-STOP_SECONDS = 8.0
+STOP_SECONDS = 6.0
 BACKOFF_SECONDS = (0, 1, 2, 5, 10)
 PR_SET_PDEATHSIG = 1
 
@@ -60,11 +60,18 @@ class Child:
 
 
 class Supervisor:
-    """Runs children until SIGTERM or SIGINT. `watch` is called at every tick and may restart a child."""
+    """Runs children until SIGTERM, SIGINT, or the end of a supervisor above. `watch` is called at every tick."""
 
-    def __init__(self, children: Sequence[Child], *, watch: Callable[["Supervisor"], None] | None = None) -> None:
+    def __init__(
+        self,
+        children: Sequence[Child],
+        *,
+        watch: Callable[["Supervisor"], None] | None = None,
+        stop_seconds: float = STOP_SECONDS,
+    ) -> None:
         self.children = children
         self._watch = watch
+        self._stop_seconds = stop_seconds
         self._is_stopping = False
         self._leash_end, self._leash_hold = os.pipe()
 
@@ -72,7 +79,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop_soon)
         try:
-            while not self._is_stopping:
+            while not self._is_stopping and not leash.is_cut():
                 for child in self.children:
                     if not child.is_running:
                         self._start(child)
@@ -103,7 +110,7 @@ class Supervisor:
         os.close(self._leash_hold)
         for child in self.children:
             child.signal(signal.SIGTERM)
-        until = time.monotonic() + STOP_SECONDS
+        until = time.monotonic() + self._stop_seconds
         while time.monotonic() < until and any(child.is_running for child in self.children):
             time.sleep(0.05)
         for child in self.children:

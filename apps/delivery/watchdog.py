@@ -10,6 +10,7 @@ import sys
 import time
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.utils import timezone
 from django_q.models import OrmQ, Schedule
@@ -32,7 +33,7 @@ SCHEDULE_LATE = timedelta(minutes=4)
 
 def clusters() -> list[Child]:
     """One small django-q2 cluster for each kind of work, so that none can starve another."""
-    command = [sys.executable, "manage.py", "qcluster"]
+    command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "qcluster"]
     return [Child(name, command, {"Q_CLUSTER_NAME": name}) for name in ("delivery", "maintenance")]
 
 

@@ -69,6 +69,17 @@ def verify(domain: Domain) -> Domain:
     return domain
 
 
+def trust(domain: Domain) -> None:
+    """Takes a domain as verified without asking the DNS: for the demonstration, whose domain nobody owns."""
+    with transaction.atomic():
+        now = clock.now()
+        DomainRecord.objects.of(domain.workspace_id).filter(domain=domain).update(
+            status=CheckStatus.VERIFIED, explanation="Taken as right: this is the demonstration's own domain."
+        )
+        mine = Domain.objects.of(domain.workspace_id).filter(pk=domain.pk)
+        mine.update(status=Status.VERIFIED, verified_at=now, updated_at=now)
+
+
 def delete(domain: Domain) -> None:
     """Removes the domain here; the DNS is not touched. Its queued mail then waits and says why."""
     with transaction.atomic():

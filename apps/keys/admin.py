@@ -13,6 +13,7 @@ from apps.core.admin import ConsoleAdmin, ReadOnlyAdmin, ServiceForm
 from apps.keys.models import ApiKey, IdempotencyKey
 from apps.keys.services import SCOPES, create_key, revoke
 from apps.workspaces.admin import WorkspaceFilter
+from apps.workspaces.models import Workspace
 
 
 class ApiKeyForm(ServiceForm):
@@ -31,6 +32,12 @@ class ApiKeyForm(ServiceForm):
     class Meta:
         model = ApiKey
         fields = ("workspace", "name", "expires_at")
+
+    def clean_workspace(self) -> Workspace:
+        workspace: Workspace = self.cleaned_data["workspace"]
+        if workspace.is_test:
+            raise forms.ValidationError("holds what test keys do; choose the workspace it belongs to, and a test key")
+        return workspace
 
     def clean_expires_at(self) -> Any:
         expires_at = self.cleaned_data["expires_at"]

@@ -152,16 +152,6 @@ class TestDatabaseDown:
         assert_refused(answer, 503, "temporarily_unavailable")
         assert answer.headers["Retry-After"] == "5"
 
-    def test_asks_to_come_back_also_where_nothing_listens(
-        self, api: Api, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        with monkeypatch.context() as patch:
-            patch.setattr(connection, "connection", None)
-            patch.setattr(connection, "connect", _raising(OperationalError("connection refused")))
-            answer = api.get(MESSAGES)
-
-        assert_refused(answer, 503, "temporarily_unavailable")
-
 
 def _raising(error: Exception) -> Any:
     def call(*args: Any, **kwargs: Any) -> Any:

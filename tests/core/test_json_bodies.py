@@ -16,7 +16,6 @@ from tests.client import SEND, Api, mail
 
 GOOD = json.dumps(mail()).encode()
 NOT_JSON = {
-    "nothing": b"",
     "a piece": b'{"a":',
     "two values": b"{} x",
     "single quotes": b"{'a':1}",
@@ -48,6 +47,12 @@ def test_refuses_what_is_not_json(api: Api, workspace: Workspace, body: bytes) -
     assert (answer.status, answer.code) == (400, "invalid_json")
     assert len(answer.body["message"]) < 200
     assert Message.objects.of(workspace.pk).count() == 0
+
+
+def test_takes_no_body_for_an_empty_object(api: Api) -> None:
+    answer = api.post(SEND, b"")
+
+    assert (answer.status, set(answer.fields)) == (400, {"from", "to", "subject"})
 
 
 @pytest.mark.parametrize("body", NOT_AN_OBJECT)

@@ -21,7 +21,7 @@ SELECT id, message_id, workspace_id, fence, email, lane, attempt_count, tries, c
        wait_code, wait_detail, waiting_since, in_doubt, lease_until
 FROM mail_messages_recipient WHERE lease_until < %s ORDER BY lease_until LIMIT %s {lock}
 """
-UNKNOWN_END = "The worker died after it handed the message over and before it read the answer: perhaps it was delivered."
+UNKNOWN_END = "The worker died between handing the message over and reading the answer: perhaps it was delivered."
 
 
 def recover() -> int:

@@ -1,0 +1,132 @@
+"""From nothing to a running platform: migrates, makes what is missing, runs the web server and the workers."""
+
+import json
+import secrets
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand
+
+from apps.core.errors import Problem
+from apps.delivery.supervisor import Child, Supervisor
+from apps.domains import services as domains
+from apps.domains.models import Domain
+from apps.keys import services as keys
+from apps.workspaces import services as workspaces
+from apps.workspaces.models import User, Workspace
+
+WORKSPACE, DOMAIN, OPERATOR = "demo", "demo.example", "operator@demo.example"
+STOP_SECONDS = 9.0
+HEALTH_SECONDS = 1.0
+
+
+class Command(BaseCommand):
+    help = "Migrates, makes what is missing, and runs the web server and the workers until Ctrl-C or SIGTERM."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self._say("Preparing the database ...")
+        call_command("migrate", verbosity=0)
+        password = _operator_password()
+        key = _demo_key(_demo_workspace())
+        self._greeting = _greeting(key, password)
+        self._has_greeted = False
+        self._say("Starting the web server and the workers ...")
+        Supervisor(_children(), watch=self._greet_when_ready, stop_seconds=STOP_SECONDS).run()
+        self._say("Stopped.")
+
+    def _greet_when_ready(self, supervisor: Supervisor) -> None:
+        if not self._has_greeted and _is_ready():
+            self._has_greeted = True
+            self._say(self._greeting)
+
+    def _say(self, text: str) -> None:
+        self.stdout.write(text)
+        self.stdout.flush()
+
+
+def _children() -> list[Child]:
+    configuration = str(settings.BASE_DIR / "stackshift_mail" / "gunicorn.conf.py")
+    gunicorn = [sys.executable, "-m", "gunicorn", "--config", configuration]
+    return [
+        Child("the web server", gunicorn),
+        Child("the workers", [sys.executable, str(settings.BASE_DIR / "manage.py"), "worker"]),
+    ]
+
+
+def _demo_workspace() -> Workspace:
+    workspace = Workspace.objects.filter(slug=WORKSPACE).first()
+    if workspace is None:
+        workspace = workspaces.create_workspace(WORKSPACE, name="Demonstration")
+    if not Domain.objects.of(workspace.pk).filter(name=DOMAIN).exists():
+        domains.trust(domains.create(workspace.pk, DOMAIN))
+    return workspace
+
+
+def _demo_key(workspace: Workspace) -> str:
+    """The key of the curl line: kept below the var folder like every generated secret, for the next start."""
+    path = _secret("demo_api_key")
+    kept = path.read_text().strip() if path.exists() else ""
+    try:
+        if keys.authenticate(kept).workspace_id == workspace.pk:
+            return kept
+    except Problem:
+        pass  # of another database, or revoked
+    _row, key = keys.create_key(workspace, name="quickstart")
+    _keep(path, key)
+    return key
+
+
+def _operator_password() -> str:
+    path = _secret("operator_password")
+    if not User.objects.filter(is_superuser=True).exists():
+        _keep(path, secrets.token_urlsafe(12))
+        workspaces.create_operator(OPERATOR, password=path.read_text().strip())
+    return path.read_text().strip() if path.exists() else "(as you set it; change it with manage.py create_operator)"
+
+
+def _secret(name: str) -> Path:
+    return Path(settings.VAR) / "secrets" / name
+
+
+def _keep(path: Path, secret: str) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(secret + "\n")
+
+
+def _is_ready() -> bool:
+    url = f"http://127.0.0.1:{settings.PORT}/readyz"
+    try:
+        with urllib.request.urlopen(url, timeout=HEALTH_SECONDS) as answer:  # noqa: S310 - our own address
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _greeting(key: str, password: str) -> str:
+    url = settings.PUBLIC_URL
+    mail = {"from": f"Demo <hello@{DOMAIN}>", "to": "you@example.com", "subject": "First mail", "text": "It works."}
+    where = {
+        "capture": f"Mail does not leave this machine: see it in the inbox, {url}/admin/delivery/capturedmessage/",
+        "relay": "Mail leaves through the relay of MAIL_RELAY_URL.",
+        "mx": "Mail leaves directly to the recipients' servers.",
+    }
+    return f"""
+StackShift Mail is running at {url}
+
+  Console   {url}/admin/   sign in as {OPERATOR} with the password {password}
+  API       {url}/v1/mail/   (also /api/v1/mail/), described at {url}/docs/
+  Data      {settings.VAR}
+
+{where[settings.MAIL_TRANSPORT]}
+Send the first one:
+
+curl -sS {url}/v1/mail/send -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' -d '{json.dumps(mail)}'
+
+Ctrl-C stops everything.
+"""
