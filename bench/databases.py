@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
@@ -31,6 +32,11 @@ class Database:
         with psycopg.connect(self.url, autocommit=True) as connection:
             cursor = connection.execute(sql)
             return cursor.fetchall() if cursor.description else []
+
+    def beside(self, name: str) -> "Database":
+        """Another empty database on the same server."""
+        self.query(f"CREATE DATABASE {name}")
+        return Database(urlunsplit(urlsplit(self.url)._replace(path=f"/{name}")), self.server)
 
     def settle(self) -> None:
         """Statistics and visibility as after a quiet minute, so that no vacuum falls into a measurement."""

@@ -22,8 +22,10 @@ from bench.table import Figure, render
 MESSAGES, ROUNDS = 2_000, 3
 LIMIT_SECONDS = 90
 STATES = "SELECT status, count(*), max(finished_at) FROM mail_messages_recipient GROUP BY status"
-# What the design was promised by its prototype (docs/performance): of the cores' bare signing.
-SHARE_OF_SIGNING = 0.40
+DEFERRED = "SELECT count(*) FROM events_event WHERE type = 'mail.message.deferred'"
+# Forty per cent of what two cores can sign was the goal where a signature took 900 us: 2,250 us a message. How fast
+# a processor signs differs by a factor of three, so what comes on top of the signature is held to the rest of it.
+BESIDES_SIGNING = 1_350
 LARGEST_WORKER = 200
 SHARE_OF_DATABASE = 0.25
 
@@ -37,7 +39,7 @@ class Round:
     worker: float
     database: float
     sink: float
-    attempts: int
+    deferrals: int
     memory: Memory
 
     @property
@@ -60,7 +62,7 @@ class Bench:
     def run(self, count: int, *, workers: int = DELIVERY_WORKERS, profile: str = "") -> Round:
         """Queues so many and waits until all of them are recorded as sent."""
         self.queue(count)
-        before, attempts = self._sent(), self._attempts()
+        before, deferrals = self._sent(), self._deferrals()
         with ExitStack() as stack:
             started = [stack.enter_context(_worker(self.env, profile)) for _ in range(workers)]
             for worker in started:
@@ -79,7 +81,7 @@ class Bench:
             worker=sum(report["cpu"] for report in reports) / count * 1e6,
             database=spent[0] / count * 1e6,
             sink=spent[1] / count * 1e6,
-            attempts=self._attempts() - attempts,
+            deferrals=self._deferrals() - deferrals,
             memory=max((Memory(**report["memory"]) for report in reports), key=lambda used: used.charged),
         )
 
@@ -111,8 +113,8 @@ class Bench:
             ended = datetime.fromisoformat(ended).replace(tzinfo=UTC)
         return float(ended.timestamp())
 
-    def _attempts(self) -> int:
-        return int(self.database.query("SELECT count(*) FROM mail_messages_attempt")[0][0])
+    def _deferrals(self) -> int:
+        return int(self.database.query(DEFERRED)[0][0])
 
 
 def _worker(env: Mapping[str, str], profile: str) -> Any:
@@ -140,40 +142,44 @@ def measure_sqlite() -> list[Figure]:
 
 def _figures(part: str, rounds: list[Round], signature: float) -> list[Figure]:
     rates = sorted(done.rate for done in rounds)
+    rate = statistics.median(rates)
     worker, database, receiver = (
         statistics.median(getattr(done, name) for done in rounds) for name in ("worker", "database", "sink")
     )
     total = worker + database + receiver
     # By CPU and not by the clock: the machine may be doing something else.
-    share, of_database = signature / total, database / total
+    besides, of_database = total - signature, database / total
+    possible = processes.CORES * 1e6 / total
     largest = max((done.memory for done in rounds), key=lambda used: used.charged)
-    attempts = sum(done.attempts for done in rounds) / sum(done.messages for done in rounds)
+    deferrals = sum(done.deferrals for done in rounds) / sum(done.messages for done in rounds)
+    queue = f"{MESSAGES:,} messages, {DELIVERY_WORKERS} processes, {len(rounds)} rounds"
     return [
+        Figure(part, queue, f"{rate:,.0f}/s ({rates[0]:,.0f}-{rates[-1]:,.0f})"),
+        Figure(
+            part, f"of what its CPU allows on {processes.CORES} cores", f"{rate / possible:.0%} of {possible:,.0f}/s"
+        ),
+        Figure(part, "CPU: worker + database + sink", f"{worker:,.0f} + {database:,.0f} + {receiver:,.0f} us"),
         Figure(
             part,
-            f"{MESSAGES:,} messages, {DELIVERY_WORKERS} processes",
-            f"{statistics.median(rates):,.0f}/s ({rates[0]:,.0f}-{rates[-1]:,.0f})",
-        ),
-        Figure(
-            part, "CPU of a message: worker + database + sink", f"{worker:,.0f} + {database:,.0f} + {receiver:,.0f} us"
-        ),
-        Figure(
-            part,
-            "its part that is one bare RSA signature",
-            f"{share:.0%}",
-            f">= {SHARE_OF_SIGNING:.0%}",
-            share >= SHARE_OF_SIGNING,
+            f"CPU besides the signature ({signature:,.0f} us)",
+            f"{besides:,.0f} us",
+            f"<= {BESIDES_SIGNING:,} us",
+            besides <= BESIDES_SIGNING,
         ),
         Figure(
             part,
-            "its part that is the database",
+            "the database's share of CPU",
             f"{of_database:.0%}",
             f"<= {SHARE_OF_DATABASE:.0%}",
             of_database <= SHARE_OF_DATABASE,
         ),
-        Figure(part, "attempts for a message", f"{attempts:.3f}"),
+        Figure(part, "deferrals for a message", f"{deferrals:.2f}", "0", deferrals == 0),
         Figure(
-            part, "largest delivery process", f"{largest}", f"< {LARGEST_WORKER} MB", largest.charged < LARGEST_WORKER
+            part,
+            "largest delivery process",
+            f"{largest}",
+            f"< {LARGEST_WORKER} MB",
+            largest.charged < LARGEST_WORKER,
         ),
     ]
 

@@ -3,8 +3,8 @@
 import contextlib
 import json
 import os
-import sys
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path

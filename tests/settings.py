@@ -15,7 +15,6 @@ for _name in [name for name in os.environ if name.startswith(_OURS)]:
 
 FOLDER = Path(tempfile.mkdtemp(prefix="stackshift-tests-"))
 atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
-(FOLDER / "static").mkdir()
 os.environ["STACKSHIFT_VAR"] = str(FOLDER)
 os.environ["SECRET_KEY"] = "for-tests-only-" + "0" * 40
 os.environ["FIELD_KEYS"] = "Zm9yLXRlc3RzLW9ubHktMDAwMDAwMDAwMDAwMDAwMDA="

@@ -49,7 +49,7 @@ def read() -> list[Tile]:
     found = queue()
     return [
         *(
-            Tile(status.label, str(found.of_status(status)), "mail_messages_recipient", f"queue={status}")
+            Tile(status.label.lower(), str(found.of_status(status)), "mail_messages_recipient", f"queue={status}")
             for status in SHOWN_STATUSES
         ),
         _oldest(found),

@@ -1,13 +1,15 @@
 """Set-based writing for the hot paths: many rows in one statement, without building model instances.
 
-The ORM costs about 1 ms of Python for each row it saves; accepting and recording mail cannot afford that.
+The ORM costs about 1 ms of Python for each row it saves; accepting and recording mail cannot afford that. On
+PostgreSQL rows travel as one array per column, so that the statement's text is the same for any number of rows.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 from uuid import UUID
 
+import orjson
 from django.db import connection, models
 
 Row = Mapping[str, Any]
@@ -22,13 +24,10 @@ def insert(model: type[models.Model], rows: Sequence[Row]) -> None:
 
     Raises IntegrityError as the ORM would. Inside a transaction it is all or nothing.
     """
-    plan = _plan(model, connection.vendor)
-    step = max(1, MAX_VALUES // len(plan.columns))
+    plan = _insert_plan(model, connection.vendor)
     with connection.cursor() as cursor:
-        for start in range(0, len(rows), step):
-            chunk = rows[start : start + step]
-            places = ", ".join([plan.places] * len(chunk))
-            cursor.execute(plan.head + places, [value for row in chunk for value in plan.values(row)])
+        for chunk in plan.chunks(rows):
+            cursor.execute(plan.insertion(chunk), plan.values(chunk))
 
 
 def insert_all(parts: Sequence[Part]) -> None:
@@ -36,29 +35,23 @@ def insert_all(parts: Sequence[Part]) -> None:
 
     Raises IntegrityError. Call it inside a transaction: elsewhere the statements are separate.
     """
+    filled = [(model, rows) for model, rows in parts if rows]
     if connection.vendor != "postgresql":
-        for model, rows in parts:
+        for model, rows in filled:
             insert(model, rows)
         return
-    statements: list[str] = []
-    values: list[Any] = []
-    for model, rows in parts:
-        if rows:
-            plan = _plan(model, connection.vendor)
-            statements.append(plan.head + ", ".join([plan.places] * len(rows)))
-            values.extend(value for row in rows for value in plan.values(row))
-    if not statements:
-        return
+    plans = [(_insert_plan(model, connection.vendor), rows) for model, rows in filled]
     # Foreign keys are checked at commit, so the order of the parts does not matter.
-    *others, last = statements
+    *others, last = [plan.insertion(rows) for plan, rows in plans]
     named = ", ".join(f"part{number} AS ({statement})" for number, statement in enumerate(others))
+    values = [value for plan, rows in plans for value in plan.values(rows)]
     with connection.cursor() as cursor:
         cursor.execute(f"WITH {named} {last}" if named else last, values)
 
 
 def update(
     model: type[models.Model], rows: Sequence[Row], *, match: Sequence[str], where: str = ""
-) -> set[Any]:
+) -> set[UUID]:
     """Gives each row its values where all the `match` columns are equal; returns the ids that were changed.
 
     Every row names the same attnames. `where` is a further SQL condition on the table `t`. Rows that are not
@@ -66,34 +59,13 @@ def update(
     """
     if not rows:
         return set()
-    names = list(rows[0])
-    fields = [model._meta.get_field(name) for name in names]
-    quote, table = connection.ops.quote_name, model._meta.db_table
-    place = "(" + ", ".join(["%s"] * len(fields)) + ")"
-    # PostgreSQL takes the types of a VALUES list from its first row.
-    typed = "(" + ", ".join(f"CAST(%s AS {field.db_type(connection)})" for field in fields) + ")"
-    first = typed if connection.vendor == "postgresql" else place
-    columns = [field.column for field in fields]
-    given = {name: f"v.column{number}" for number, name in enumerate(names, start=1)}
-    assignments = ", ".join(
-        f"{quote(column)} = {given[name]}"
-        for name, column in zip(names, columns, strict=True)
-        if name not in match
-    )
-    condition = " AND ".join(
-        f"t.{quote(column)} = {given[name]}"
-        for name, column in zip(names, columns, strict=True)
-        if name in match
-    )
-    sql = (
-        f"UPDATE {quote(table)} AS t SET {assignments} FROM (VALUES {', '.join([first, *[place] * (len(rows) - 1)])})"  # noqa: S608
-        f" AS v WHERE {condition}{f' AND {where}' if where else ''} RETURNING id"
-    )
-    prepare = [_preparer(field) for field in fields]
-    values = [ready(row[name]) for row in rows for name, ready in zip(names, prepare, strict=True)]
+    plan = _plan(model, connection.vendor, tuple(rows[0]))
+    changed: set[UUID] = set()
     with connection.cursor() as cursor:
-        cursor.execute(sql, values)
-        return {as_id(row[0]) for row in cursor.fetchall()}
+        for chunk in plan.chunks(rows):
+            cursor.execute(plan.change(chunk, match, where), plan.values(chunk))
+            changed |= {as_id(row[0]) for row in cursor.fetchall()}
+    return changed
 
 
 def as_id(value: Any) -> UUID:
@@ -102,22 +74,59 @@ def as_id(value: Any) -> UUID:
 
 
 class _Plan:
-    """How one model's rows become an INSERT on one kind of database."""
+    """How rows with these columns travel to one kind of database."""
 
-    def __init__(self, model: type[models.Model]) -> None:
-        fields = [field for field in model._meta.concrete_fields if not isinstance(field, models.AutoField)]
+    def __init__(self, model: type[models.Model], names: Sequence[str]) -> None:
+        fields = [model._meta.get_field(name) for name in names]
         quote = connection.ops.quote_name
-        self.columns = [field.column for field in fields]
-        self.places = f"({', '.join(['%s'] * len(fields))})"
-        self.head = (
-            f"INSERT INTO {quote(model._meta.db_table)} ({', '.join(map(quote, self.columns))}) VALUES "
-        )
-        self._fields: list[tuple[str, Callable[[], Any], Callable[[Any], Any]]] = [
-            (field.attname, field.get_default, _preparer(field)) for field in fields
-        ]
+        self._has_arrays = connection.vendor == "postgresql"
+        self._table = quote(model._meta.db_table)
+        self._columns = {field.attname: quote(field.column) for field in fields}
+        self._fields = [(field.attname, field.get_default, _preparer(field)) for field in fields]
+        self._places = f"({', '.join(['%s'] * len(fields))})"
+        self._arrays = f"unnest({', '.join(f'%s::{_array_type(field)}' for field in fields)})"
 
-    def values(self, row: Row) -> list[Any]:
-        return [prepare(row[name] if name in row else default()) for name, default, prepare in self._fields]
+    def insertion(self, rows: Sequence[Row]) -> str:
+        columns = ", ".join(self._columns.values())
+        return f"INSERT INTO {self._table} ({columns}) SELECT * FROM {self._source(rows)}"  # noqa: S608
+
+    def change(self, rows: Sequence[Row], match: Sequence[str], where: str) -> str:
+        given = {name: f"v.column{number}" for number, name in enumerate(self._columns, start=1)}
+        assigned = [f"{column} = {given[name]}" for name, column in self._columns.items() if name not in match]
+        conditions = [f"t.{self._columns[name]} = {given[name]}" for name in match]
+        if where:
+            conditions.append(where)
+        return (
+            f"UPDATE {self._table} AS t SET {', '.join(assigned)} FROM {self._source(rows)} "  # noqa: S608
+            f"WHERE {' AND '.join(conditions)} RETURNING id"
+        )
+
+    def values(self, rows: Sequence[Row]) -> list[Any]:
+        columns = [
+            [prepare(row[name] if name in row else default()) for row in rows]
+            for name, default, prepare in self._fields
+        ]
+        return columns if self._has_arrays else [value for row in zip(*columns, strict=True) for value in row]
+
+    def chunks(self, rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+        step = max(1, MAX_VALUES // len(self._columns))
+        return (rows[start : start + step] for start in range(0, len(rows), step))
+
+    def _source(self, rows: Sequence[Row]) -> str:
+        """A table named v with columns column1, column2, ..."""
+        if self._has_arrays:
+            names = ", ".join(f"column{number}" for number in range(1, len(self._columns) + 1))
+            return f"{self._arrays} AS v({names})"
+        return f"(VALUES {', '.join([self._places] * len(rows))}) AS v"
+
+
+def _array_type(field: "models.Field[Any, Any]") -> str:
+    """The type of one column's array; JSON travels as text, since psycopg knows no array of it."""
+    if isinstance(field, models.JSONField):
+        return "text[]::jsonb[]"
+    kind = field.db_type(connection) or ""
+    # A cast to varchar(n) would cut what is too long; plain text lets the column refuse it.
+    return "text[]" if kind.startswith("varchar") else f"{kind}[]"
 
 
 def _preparer(field: "models.Field[Any, Any]") -> Callable[[Any], Any]:
@@ -125,7 +134,9 @@ def _preparer(field: "models.Field[Any, Any]") -> Callable[[Any], Any]:
     plain = (models.CharField, models.TextField, models.BooleanField, models.IntegerField)
     if isinstance(field, plain):
         return _as_is
-    if connection.vendor == "postgresql" and isinstance(field, models.DateTimeField | models.UUIDField):
+    if isinstance(field, models.JSONField):
+        return lambda value: orjson.dumps(value).decode()
+    if connection.vendor == "postgresql":
         return _as_is
     return lambda value: field.get_db_prep_save(value, connection)
 
@@ -135,5 +146,11 @@ def _as_is(value: Any) -> Any:
 
 
 @cache
-def _plan(model: type[models.Model], vendor: str) -> _Plan:
-    return _Plan(model)
+def _plan(model: type[models.Model], vendor: str, names: tuple[str, ...]) -> _Plan:
+    return _Plan(model, names)
+
+
+@cache
+def _insert_plan(model: type[models.Model], vendor: str) -> _Plan:
+    fields = [field for field in model._meta.concrete_fields if not isinstance(field, models.AutoField)]
+    return _Plan(model, [field.attname for field in fields])

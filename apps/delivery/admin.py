@@ -12,10 +12,11 @@ from django.utils.safestring import SafeString
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_safe
 
-from apps.core.admin import ReadOnlyAdmin, list_link
+from apps.core.admin import ReadOnlyAdmin, list_link, page_link
 from apps.delivery import inbox
 from apps.delivery.models import CapturedMessage, Destination, Drain
 from apps.delivery.services import destinations
+from apps.messages.models import Message
 from apps.workspaces.admin import WorkspaceFilter
 
 SUBJECT_SHOWN = 90
@@ -68,7 +69,7 @@ class CapturedMessageAdmin(ReadOnlyAdmin):
     list_filter = (InboxFilter, WorkspaceFilter)
     list_select_related = ("workspace",)
     search_fields = ("inbox", "subject", "sender")
-    fields = ("inbox_shown", "sender", "subject", "received_at", "workspace", "message_id")
+    fields = ("inbox_shown", "sender", "subject", "received_at", "workspace", "message_page")
     actions = ("clear_inbox",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[CapturedMessage]:
@@ -116,7 +117,11 @@ class CapturedMessageAdmin(ReadOnlyAdmin):
     def inbox_shown(self, row: CapturedMessage) -> SafeString:
         return list_link(CapturedMessage, row.inbox, inbox=row.inbox)
 
-    @admin.action(description="Clear the inboxes of these messages", permissions=["delete"])
+    @admin.display(description="message")
+    def message_page(self, row: CapturedMessage) -> SafeString:
+        return page_link(Message, row.message_id)
+
+    @admin.action(description="Clear inbox", permissions=["delete"])
     def clear_inbox(self, request: HttpRequest, queryset: QuerySet[CapturedMessage]) -> HttpResponse | None:
         """Asks first, with the number of messages; a second request with `confirmed` deletes them."""
         names = sorted(set(queryset.values_list("inbox", flat=True)))

@@ -14,6 +14,9 @@ from apps.domains.models import DkimKey, Domain, DomainRecord, Status
 from apps.events.types import ResourceType
 from apps.workspaces.admin import WorkspaceFilter
 
+# A request that waited for more DNS servers might be ended by the web server.
+MAX_VERIFIED = 5
+
 
 class DomainForm(ServiceForm):
     field_of: ClassVar = {"domain": "name"}
@@ -84,7 +87,7 @@ class DomainAdmin(ConsoleAdmin):
 
     @admin.action(description="Verify now", permissions=["operate"])
     def verify_now(self, request: HttpRequest, queryset: QuerySet[Domain]) -> None:
-        for domain in queryset:
+        for domain in _few(request, queryset):
             self._verify(request, domain, "Verified now")
 
     @admin.action(description="Disable: send nothing from it", permissions=["operate"])
@@ -96,7 +99,7 @@ class DomainAdmin(ConsoleAdmin):
 
     @admin.action(description="Enable and verify", permissions=["operate"])
     def enable(self, request: HttpRequest, queryset: QuerySet[Domain]) -> None:
-        for domain in queryset:
+        for domain in _few(request, queryset):
             if _move(domain, to=Status.PENDING, among=queryset.filter(status=Status.DISABLED)):
                 domain.refresh_from_db()
                 self._verify(request, domain, "Enabled")
@@ -141,6 +144,15 @@ class DkimKeyAdmin(ReadOnlyAdmin):
     @admin.display(description="domain")
     def domain_page(self, row: DkimKey) -> SafeString:
         return page_link(Domain, row.domain_id, row.domain.name)
+
+
+def _few(request: HttpRequest, queryset: QuerySet[Domain]) -> list[Domain]:
+    """The chosen domains, or none where they are too many for one request."""
+    chosen = list(queryset)
+    if len(chosen) <= MAX_VERIFIED:
+        return chosen
+    messages.error(request, f"Choose at most {MAX_VERIFIED} domains; each may wait for a slow DNS server.")
+    return []
 
 
 def _move(domain: Domain, *, to: Status, among: QuerySet[Domain]) -> bool:

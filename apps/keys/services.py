@@ -105,11 +105,9 @@ def authenticate(text: str) -> Caller:
 
 def _find(text: str) -> tuple[Any, ...] | None:
     head = TEST if text.startswith(TEST) else LIVE
-    if (
-        not text.startswith(head)
-        or len(text) != len(head) + LOOKUP_LENGTH + SECRET_LENGTH
-        or not text.isascii()
-    ):
+    rest = text.removeprefix(head)
+    # Anything else was never a key, and a NUL in it would be an error of PostgreSQL's.
+    if rest == text or len(rest) != LOOKUP_LENGTH + SECRET_LENGTH or not (rest.isascii() and rest.isalnum()):
         return None
     with connection.cursor() as cursor:
         cursor.execute(FIND, [text[: len(head) + LOOKUP_LENGTH]])

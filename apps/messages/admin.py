@@ -16,6 +16,7 @@ from apps.events.types import ResourceType
 from apps.messages.models import Attempt, Bounce, Message, MessageContent, Recipient
 from apps.messages.states import OPEN, Status
 from apps.messages.waits import EXPLANATIONS, WaitCode
+from apps.suppressions.models import Suppression
 from apps.workspaces.admin import WorkspaceFilter
 
 SUBJECT_SHOWN = 80
@@ -331,8 +332,12 @@ class BounceAdmin(OfRecipient):
             "smtp_code",
             "enhanced_code",
         ),
-        *("reply", "suppression_id", "occurred_at", "created_at"),
+        *("reply", "suppression_page", "occurred_at", "created_at"),
     )
+
+    @admin.display(description="suppression")
+    def suppression_page(self, bounce: Bounce) -> SafeString | str:
+        return page_link(Suppression, bounce.suppression_id) if bounce.suppression_id else "-"
 
     @admin.display(description="diagnostic")
     def reply(self, bounce: Bounce) -> str:

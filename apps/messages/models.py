@@ -19,7 +19,7 @@ class Message(TenantModel):
     from_email = models.CharField(max_length=320)
     from_name = models.CharField(max_length=200, blank=True)
     subject = models.TextField()
-    rfc_message_id = models.CharField(max_length=320, unique=True)
+    rfc_message_id = models.CharField(max_length=320)
     idempotency_key = models.CharField(max_length=255, blank=True)
     stream = models.CharField(max_length=80, blank=True)
     tags = models.JSONField(default=dict)
@@ -46,7 +46,9 @@ class MessageContent(models.Model):
     message = models.OneToOneField(
         Message, on_delete=models.CASCADE, primary_key=True, related_name="content"
     )
-    workspace = models.ForeignKey("workspaces.Workspace", on_delete=models.CASCADE, related_name="+")
+    workspace = models.ForeignKey(
+        "workspaces.Workspace", on_delete=models.CASCADE, related_name="+", db_index=False
+    )
     reply_to_email = models.CharField(max_length=320, blank=True)
     reply_to_name = models.CharField(max_length=200, blank=True)
     headers = models.JSONField(default=dict)
@@ -62,7 +64,7 @@ class MessageContent(models.Model):
 class Recipient(TenantModel):
     """One address of one message: its state, when it is due, and who works on it."""
 
-    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="recipients")
+    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="recipients", db_index=False)
     kind = models.CharField(max_length=3, choices=Kind.choices)
     position = models.PositiveSmallIntegerField()
     email = models.CharField(max_length=320)
@@ -110,8 +112,8 @@ class Recipient(TenantModel):
 class Attempt(TenantModel):
     """One try to hand a message over for one recipient, and what the server said."""
 
-    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="+")
-    recipient = models.ForeignKey(Recipient, on_delete=models.CASCADE, related_name="+")
+    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="+", db_index=False)
+    recipient = models.ForeignKey(Recipient, on_delete=models.CASCADE, related_name="+", db_index=False)
     email = models.CharField(max_length=320)
     number = models.PositiveIntegerField()
     status = models.CharField(max_length=10, choices=AttemptStatus.choices)
@@ -144,7 +146,7 @@ class Attempt(TenantModel):
 class Bounce(TenantModel):
     """A refusal that is about the recipient, at once by SMTP or later by a report."""
 
-    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="+")
+    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="+", db_index=False)
     recipient = models.ForeignKey(Recipient, on_delete=models.CASCADE, related_name="+")
     email = models.CharField(max_length=320)
     type = models.CharField(max_length=7, choices=BounceType.choices)

@@ -33,7 +33,10 @@ class TenantModel(models.Model):
     """A row of one workspace, with a public, time-sortable id."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    workspace = models.ForeignKey("workspaces.Workspace", on_delete=models.CASCADE, related_name="+")
+    # No index of its own: every table that is searched by workspace has one that begins with it.
+    workspace = models.ForeignKey(
+        "workspaces.Workspace", on_delete=models.CASCADE, related_name="+", db_index=False
+    )
 
     objects = TenantManager()
 

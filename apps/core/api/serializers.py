@@ -12,6 +12,8 @@ from apps.core.api.renderers import wire_time
 
 UNKNOWN_FIELD = "unknown field"
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+# White space and what takes no place: nobody could see such a text.
+BLANK = re.compile("[\\s\u00ad\u200b-\u200f\u2060-\u206f\ufeff]*")
 
 
 def camel(name: str) -> str:
@@ -52,6 +54,8 @@ class StrictCharField(serializers.CharField):
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
             raise serializers.ValidationError("must be a string")
+        if not self.allow_blank and BLANK.fullmatch(data):
+            self.fail("blank")
         return data
 
 

@@ -18,8 +18,8 @@ from apps.messages.services.outcomes import Holding
 from apps.messages.states import Status
 
 # How long the first transaction waits for others to share a commit with.
-GATHER_SECONDS = 0.008
-ENOUGH = 24
+GATHER_SECONDS = 0.02
+ENOUGH = 32
 
 
 def mark_in_doubt(holdings: Sequence[Holding]) -> set[UUID]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.core.validators import validate_slug
 from rest_framework import serializers
 
 from apps.core.api.serializers import StrictBooleanField, StrictCharField, WireSerializer
@@ -67,7 +68,7 @@ class SendRequest(WireSerializer):
     attachments = AttachmentRequest(many=True, required=False)
     headers = HeadersField(required=False, max_items=50, max_name=60, max_text=998)
     tags = TextMapField(required=False, max_items=50, max_name=128, max_text=512)
-    stream = serializers.SlugField(required=False, max_length=80)
+    stream = StrictCharField(required=False, max_length=80, validators=[validate_slug])
     tracking = TrackingRequest(required=False)
     simulation = SimulationRequest(required=False)
 
@@ -90,8 +91,7 @@ _SEND = SendRequest()
 def read_send(body: Mapping[str, Any], caller: Caller) -> tuple[Draft, str | None]:
     """The checked draft and the idempotency key in the body. Raises Invalid and other Problems."""
     data = _SEND.run_validation(body)
-    if sum(len((data.get(part) or "").encode()) for part in ("html", "text")) > MAX_CONTENT_BYTES:
-        raise ContentTooLarge(f"html and text may have at most {MAX_CONTENT_BYTES} bytes together.")
+    _check_size(data)
     if data.get("attachments"):
         raise AttachmentNotFound(
             details={"fields": {"attachments.0": ["there is no such asset in this workspace"]}}
@@ -99,6 +99,13 @@ def read_send(body: Mapping[str, Any], caller: Caller) -> tuple[Draft, str | Non
     if data.get("simulation") and not caller.is_test:
         raise Invalid({"simulation": ["works with test keys (sspat_test_...) only"]})
     return _draft(data), data.get("idempotency_key")
+
+
+def _check_size(data: Mapping[str, Any]) -> None:
+    parts = [part for part in ("html", "text") if data.get(part)]
+    if sum(len(data[part].encode()) for part in parts) > MAX_CONTENT_BYTES:
+        reason = f"html and text may have at most {MAX_CONTENT_BYTES} bytes together"
+        raise ContentTooLarge(f"{reason}.", details={"fields": {part: [reason] for part in parts}})
 
 
 def _draft(data: Mapping[str, Any]) -> Draft:

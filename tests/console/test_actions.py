@@ -1,0 +1,283 @@
+"""What operators do goes through the services: it is recorded, secrets are shown once, refusals stand beside fields."""
+
+import re
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.test import Client
+
+from apps.core import clock
+from apps.delivery.models import CapturedMessage, Destination
+from apps.domains.models import DkimKey, Domain, DomainRecord, Status
+from apps.events.models import Event
+from apps.events.types import EventType
+from apps.keys.models import ApiKey
+from apps.keys.services import authenticate
+from apps.messages.models import Recipient
+from apps.suppressions.models import Suppression
+from apps.workspaces.models import User, Workspace
+from tests.console.conftest import capture, hold
+from tests.factories import make_domain, make_key, make_message, make_workspace, suppress
+
+
+@pytest.fixture
+def shop(db: None) -> Workspace:
+    return make_workspace("shop")
+
+
+def act(console: Client, path: str, action: str, *pks: object, **fields: Any) -> Any:
+    data = {"action": action, "index": 0, "_selected_action": [str(pk) for pk in pks], **fields}
+    return console.post(f"/admin/{path}/", data, follow=True)
+
+
+def events(workspace: Workspace) -> list[str]:
+    return list(Event.objects.of(workspace.pk).order_by("pk").values_list("type", flat=True))
+
+
+def errors(response: Any) -> list[str]:
+    return [text for found in response.context["errors"] for text in found]
+
+
+# --- Keys ---
+
+
+def new_key(console: Client, workspace: Workspace, **changes: Any) -> Any:
+    data = {"workspace": workspace.pk, "name": "till", "scopes": ["mail:send"], **changes}
+    return console.post("/admin/keys/apikey/add/", data)
+
+
+def test_a_new_key_is_shown_in_the_answer_and_never_again(console: Client, shop: Workspace) -> None:
+    response = new_key(console, shop)
+    key = re.search(r"sspat_\w{52}", response.content.decode())
+
+    assert response.status_code == 200
+    assert key is not None
+    assert authenticate(key[0]).scopes == {"mail:send"}
+    row = ApiKey.objects.of(shop.pk).get()
+    for page in ("/admin/", "/admin/keys/apikey/", f"/admin/keys/apikey/{row.pk}/change/", "/admin/admin/logentry/"):
+        html = console.get(page).content.decode()
+        assert key[0] not in html
+        assert key[0][len(row.prefix) :] not in html
+    assert key[0] not in str(console.cookies)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"scopes": ["everything"]}, "not one of the available choices"),
+        ({"scopes": []}, "required"),
+        ({"name": ""}, "required"),
+        ({"expires_at_0": "2020-01-01", "expires_at_1": "00:00"}, "must be in the future"),
+    ],
+)
+def test_a_key_that_cannot_be_is_refused_beside_the_field(
+    changes: dict[str, Any], reason: str, console: Client, shop: Workspace
+) -> None:
+    response = new_key(console, shop, **changes)
+    assert any(reason in text for text in errors(response))
+    assert not ApiKey.objects.of(shop.pk).exists()
+
+
+def test_a_revoked_key_stays_and_is_refused_at_once(console: Client, shop: Workspace) -> None:
+    row, key = make_key(shop)
+    act(console, "keys/apikey", "revoke", row.pk)
+    row.refresh_from_db()
+    assert row.revoked_at is not None
+    with pytest.raises(Exception, match="valid API key"):
+        authenticate(key)
+    assert LogEntry.objects.get().get_change_message() == "Revoked."
+
+
+# --- Domains ---
+
+
+def test_a_domain_is_added_with_records_key_and_event(console: Client, shop: Workspace) -> None:
+    response = console.post("/admin/domains/domain/add/", {"workspace": shop.pk, "name": "Shop.Example."})
+    assert response.status_code == 302
+    domain = Domain.objects.of(shop.pk).get()
+    assert domain.name == "shop.example"
+    assert DomainRecord.objects.of(shop.pk).filter(domain=domain).count() == 4
+    assert DkimKey.objects.of(shop.pk).filter(domain=domain).count() == 1
+    assert events(shop) == [EventType.DOMAIN_CREATED]
+
+
+@pytest.mark.parametrize("name", ["", "com", "no domain", "localhost", "x" * 300, "shop.example"])
+def test_a_domain_that_cannot_be_is_refused_beside_the_field(name: str, console: Client, shop: Workspace) -> None:
+    make_domain(shop, "shop.example")
+    response = console.post("/admin/domains/domain/add/", {"workspace": shop.pk, "name": name})
+    assert response.status_code == 200
+    assert errors(response)
+    assert Domain.objects.of(shop.pk).count() == 1
+    assert events(shop) == []
+
+
+def test_deleting_domains_is_an_event(console: Client, shop: Workspace) -> None:
+    one, two = make_domain(shop, "one.example"), make_domain(shop, "two.example")
+    console.post(f"/admin/domains/domain/{one.pk}/delete/", {"post": "yes"})
+    act(console, "domains/domain", "delete_selected", two.pk, post="yes")
+    assert not Domain.objects.of(shop.pk).exists()
+    assert events(shop) == [EventType.DOMAIN_DELETED] * 2
+
+
+def test_a_disabled_domain_is_verified_anew_when_enabled(console: Client, shop: Workspace) -> None:
+    domain = make_domain(shop)
+    act(console, "domains/domain", "disable", domain.pk)
+    domain.refresh_from_db()
+    assert domain.status == Status.DISABLED
+
+    act(console, "domains/domain", "verify_now", domain.pk)
+    domain.refresh_from_db()
+    assert domain.status == Status.DISABLED
+
+    # No DNS server answers here, so the records stay as they were: verified.
+    act(console, "domains/domain", "enable", domain.pk)
+    domain.refresh_from_db()
+    assert domain.status == Status.VERIFIED
+    assert events(shop) == [EventType.DOMAIN_VERIFIED]
+
+
+def test_an_action_on_a_page_leads_back_to_it(console: Client, shop: Workspace) -> None:
+    domain = make_domain(shop)
+    response = act(console, "domains/domain", "verify_now", domain.pk, from_page="1")
+    assert response.redirect_chain == [(f"/admin/domains/domain/{domain.pk}/change/", 302)]
+    assert "is verified" in response.content.decode()
+
+
+# --- Suppressions ---
+
+
+def test_an_address_is_suppressed_in_its_canonical_form_with_an_event(console: Client, shop: Workspace) -> None:
+    data = {"workspace": shop.pk, "email": "Ada@EXAMPLE.com", "reason": "manual"}
+    assert console.post("/admin/suppressions/suppression/add/", data).status_code == 302
+    row = Suppression.objects.of(shop.pk).get()
+    assert (row.email, row.key, row.source) == ("Ada@example.com", "ada@example.com", "user")
+    assert events(shop) == [EventType.SUPPRESSION_CREATED]
+
+
+@pytest.mark.parametrize("email", ["", "nobody", "a@b@c.example", "ada@", "ADA@example.com"])
+def test_an_address_that_cannot_be_is_refused_beside_the_field(email: str, console: Client, shop: Workspace) -> None:
+    suppress(shop.pk, "ada@example.com")
+    data = {"workspace": shop.pk, "email": email, "reason": "manual"}
+    response = console.post("/admin/suppressions/suppression/add/", data)
+    assert errors(response)
+    assert events(shop) == [EventType.SUPPRESSION_CREATED]
+
+
+def test_lifting_suppressions_is_an_event(console: Client, shop: Workspace) -> None:
+    one, two = suppress(shop.pk, "one@example.com"), suppress(shop.pk, "two@example.com")
+    console.post(f"/admin/suppressions/suppression/{one.pk}/delete/", {"post": "yes"})
+    act(console, "suppressions/suppression", "delete_selected", two.pk, post="yes")
+    assert not Suppression.objects.of(shop.pk).exists()
+    assert events(shop)[2:] == [EventType.SUPPRESSION_DELETED] * 2
+
+
+# --- Delivery ---
+
+
+def test_a_held_recipient_is_made_due(console: Client, shop: Workspace) -> None:
+    make_domain(shop)
+    recipient = hold(make_message(shop))
+    act(console, "mail_messages/recipient", "try_now", recipient.pk)
+    recipient.refresh_from_db()
+    assert recipient.next_attempt_at <= clock.now()
+    assert recipient.crashes == 0
+
+
+def test_a_recipient_that_a_worker_holds_is_left_alone(console: Client, shop: Workspace) -> None:
+    make_domain(shop)
+    recipient = hold(make_message(shop))
+    Recipient.objects.of(shop.pk).update(lease_until=clock.now())
+    act(console, "mail_messages/recipient", "try_now", recipient.pk)
+    recipient.refresh_from_db()
+    assert recipient.next_attempt_at is None
+
+
+def test_a_resumed_destination_rests_no_more(console: Client) -> None:
+    Destination.objects.create(key="mx.example", failures=3, paused_until=clock.now(), updated_at=clock.now())
+    act(console, "delivery/destination", "resume", "mx.example", from_page="1")
+    assert not Destination.objects.exists()
+    assert LogEntry.objects.get().get_change_message() == "Pause ended by hand."
+
+
+def test_an_inbox_is_cleared_after_a_question(console: Client, shop: Workspace) -> None:
+    ours, too, other = capture(shop), capture(shop), capture(shop, inbox="grace@example.com")
+    question = act(console, "delivery/capturedmessage", "clear_inbox", ours.pk)
+    assert "deletes 2 captured messages" in " ".join(question.content.decode().split())
+    assert CapturedMessage.objects.of(shop.pk).count() == 3
+
+    act(console, "delivery/capturedmessage", "clear_inbox", ours.pk, confirmed="1")
+    assert [row.pk for row in CapturedMessage.objects.of(shop.pk)] == [other.pk]
+    assert too.pk != other.pk
+
+
+# --- Workspaces and people ---
+
+
+def test_a_suspended_workspace_is_activated_again(console: Client, shop: Workspace) -> None:
+    act(console, "workspaces/workspace", "suspend", shop.pk)
+    shop.refresh_from_db()
+    assert shop.status == Workspace.Status.SUSPENDED
+    act(console, "workspaces/workspace", "activate", shop.pk)
+    shop.refresh_from_db()
+    assert shop.status == Workspace.Status.ACTIVE
+
+
+@pytest.mark.parametrize("slug", ["shop", "Shop", "shop--test", "-a", "x" * 75])
+def test_a_workspace_with_a_bad_slug_is_refused(slug: str, console: Client, shop: Workspace) -> None:
+    data = {"slug": slug, "name": "A", "tier": "business", "status": "active"}
+    assert errors(console.post("/admin/workspaces/workspace/add/", data))
+    assert Workspace.objects.count() == 1
+
+
+def test_a_user_is_added_and_signs_in_by_address(console: Client, client: Client) -> None:
+    data = {"email": "New@Example.com", "name": "", "password1": "correct-horse-2", "password2": "correct-horse-2"}
+    assert console.post("/admin/workspaces/user/add/", data).status_code == 302
+    user = User.objects.get(email="new@example.com")
+    User.objects.filter(pk=user.pk).update(is_staff=True)
+    assert client.login(username="new@example.com", password="correct-horse-2")
+    assert client.get("/admin/").status_code == 200
+
+
+def test_a_new_password_ends_other_sessions(console: Client, client: Client) -> None:
+    user = User.objects.create_superuser("two@example.com", "correct-horse-2")
+    client.force_login(user)
+    data = {"password1": "correct-horse-3", "password2": "correct-horse-3", "usable_password": "true"}
+    assert console.post(f"/admin/workspaces/user/{user.pk}/password/", data).status_code == 302
+    assert client.get("/admin/").status_code == 302
+
+
+def test_history_is_neither_added_nor_changed_nor_deleted(console: Client, everything: Workspace) -> None:
+    message = everything and Recipient.objects.of(everything.pk).get()
+    page = f"/admin/mail_messages/recipient/{message.pk}"
+    assert console.post("/admin/mail_messages/recipient/add/", {}).status_code == 403
+    assert console.post(f"{page}/change/", {"status": "sent"}).status_code == 403
+    assert console.post(f"{page}/delete/", {"post": "yes"}).status_code == 403
+    message.refresh_from_db()
+    assert message.status == "deferred"
+
+
+def test_a_post_without_its_token_is_refused(staff: User, shop: Workspace) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(staff)
+    row, _ = make_key(shop)
+    answer = act(client, "keys/apikey", "revoke", row.pk)
+    row.refresh_from_db()
+    assert (answer.status_code, row.revoked_at) == (403, None)
+
+
+def test_who_may_only_look_sees_no_action(client: Client, shop: Workspace) -> None:
+    viewer = User.objects.create_user("viewer@example.com", is_staff=True)
+    viewer.user_permissions.add(*_permissions("view_domain"))
+    client.force_login(viewer)
+    domain = make_domain(shop)
+    assert "verify_now" not in client.get(f"/admin/domains/domain/{domain.pk}/change/").content.decode()
+    act(client, "domains/domain", "disable", domain.pk)
+    domain.refresh_from_db()
+    assert domain.status == Status.VERIFIED
+
+
+def _permissions(*codenames: str) -> Any:
+    from django.contrib.auth.models import Permission  # noqa: PLC0415
+
+    return Permission.objects.filter(codename__in=codenames)
