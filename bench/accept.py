@@ -11,7 +11,7 @@ from bench import databases, processes
 from bench.databases import Database
 from bench.processes import Memory
 from bench.table import Figure, render
-from bench.web import THREADS, WORKERS, Web, gunicorn
+from bench.web import WORKERS, Web, gunicorn
 
 PATH = "/v1/mail/send"
 REQUESTS, ROUNDS, WARM_UP, CONNECTIONS = 1_000, 3, 200, 16
@@ -112,7 +112,7 @@ def _figures(ours: list[Round], theirs: list[Round], memory: Memory) -> list[Fig
         _median(ours, "application") + _median(ours, "database")
     )
     goal = f">= {TIMES_FASTER:g} x"
-    server = f"{WORKERS} x {THREADS} threads, {CONNECTIONS} connections"
+    server = f"{WORKERS} web workers, {CONNECTIONS} connections"
     return [
         Figure(part, f"single POST, {server}", _shown(ours)),
         Figure(part, "its CPU: application + database", _cost(ours)),

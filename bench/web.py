@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from bench import processes
 from bench.processes import Memory
 
-WORKERS, THREADS = 2, 4
+WORKERS = 2
 START_SECONDS = 30
 
 
@@ -32,9 +32,8 @@ class Web:
 @contextlib.contextmanager
 def gunicorn(application: str, env: Mapping[str, str]) -> Iterator[Web]:
     port = _free_port()
-    command = [sys.executable, "-m", "gunicorn", application, "--bind", f"127.0.0.1:{port}"]
-    command += ["--workers", str(WORKERS), "--worker-class", "gthread", "--threads", str(THREADS)]
-    command += ["--log-level", "error"]
+    command = [sys.executable, "-m", "gunicorn", "--config", "stackshift_mail/gunicorn.conf.py", application]
+    env = {**env, "PORT": str(port), "WEB_WORKERS": str(WORKERS)}
     with processes.running(command, env) as process:
         _wait(port)
         yield Web(process.pid, port)

@@ -104,7 +104,7 @@ def _oldest(found: Queue) -> Tile:
         "oldest due",
         _duration(found.oldest_due_seconds) if found.oldest_due_seconds else "none",
         "mail_messages_recipient",
-        f"queue={Status.QUEUED}",
+        "queue=due",
         is_alarming=is_late,
     )
 

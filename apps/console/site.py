@@ -1,12 +1,12 @@
 """The operators' console: the stock Django admin, under our name."""
 
-from collections.abc import Callable
 from functools import update_wrapper
 from typing import Any
 
 from django.contrib.admin import AdminSite
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 
 from apps.console import overview
 
@@ -27,7 +27,7 @@ class ConsoleSite(AdminSite):
         admitted = [model for model in models if model._meta.app_label not in KEPT_OUT]
         super().register(admitted, admin_class, **options)
 
-    def admin_view(self, view: Callable[..., HttpResponse], cacheable: bool = False) -> Callable[..., HttpResponse]:
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
         guarded = super().admin_view(view, cacheable)
 
         def inner(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -38,5 +38,5 @@ class ConsoleSite(AdminSite):
 
         return update_wrapper(inner, guarded)
 
-    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         return super().index(request, {"overview": overview.read()} | (extra_context or {}))

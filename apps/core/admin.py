@@ -1,16 +1,17 @@
 """What the console's pages share: read-only where history matters, no counting of big tables."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import urlencode
+from uuid import UUID
 
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import quote
 from django.core.paginator import Paginator
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.functional import cached_property
@@ -29,7 +30,8 @@ class BoundedPaginator(Paginator):
 
     @cached_property
     def count(self) -> int:
-        return int(self.object_list.order_by()[: self.max_counted].count())
+        rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
+        return rows.order_by()[: self.max_counted].count()
 
 
 class ConsoleAdmin(admin.ModelAdmin):
@@ -40,11 +42,11 @@ class ConsoleAdmin(admin.ModelAdmin):
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
-    ordering: Sequence[str] = ("-pk",)
+    ordering: ClassVar[tuple[str, ...]] = ("-pk",)
     # The ResourceType of events about these rows, where there are such events.
     event_resource = ""
     # Any other order would sort the whole table.
-    sortable_by: Sequence[str] = ()
+    sortable_by = ()
 
     def change_view(
         self,
@@ -59,9 +61,11 @@ class ConsoleAdmin(admin.ModelAdmin):
         context = {"page_actions": actions, "checkbox_name": ACTION_CHECKBOX_NAME} | (extra_context or {})
         return super().change_view(request, object_id, form_url, context)
 
-    def response_action(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
+    def response_action(
+        self, request: HttpRequest, queryset: QuerySet[Any], *options: Any, **more: Any
+    ) -> HttpResponse | None:
         """An action started on a row's page leads back to that page and not to the list."""
-        response = super().response_action(request, queryset)
+        response = super().response_action(request, queryset, *options, **more)
         pk = request.POST.get(ACTION_CHECKBOX_NAME, "")
         is_from_page = "from_page" in request.POST and isinstance(response, HttpResponseRedirect)
         # The action may have ended the row itself.
@@ -132,17 +136,18 @@ class ServiceForm(forms.ModelForm):
         """The row exists already; nothing is to be copied into it."""
 
     def save(self, commit: bool = True) -> Model:
-        return self.instance
+        made: Model = self.instance
+        return made
 
     def save_m2m(self) -> None:
         """There are no many-to-many fields."""
 
 
-def page_url(model: type[Model] | Model, pk: object) -> str:
+def page_url(model: type[Model] | Model, pk: int | str | UUID) -> str:
     return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_change", args=(quote(pk),))
 
 
-def page_link(model: type[Model] | Model, pk: object, text: object = None) -> SafeString:
+def page_link(model: type[Model] | Model, pk: int | str | UUID, text: object = None) -> SafeString:
     """A link to one row's page."""
     return format_html('<a href="{}">{}</a>', page_url(model, pk), pk if text is None else text)
 

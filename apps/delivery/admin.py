@@ -138,7 +138,7 @@ class CapturedMessageAdmin(ReadOnlyAdmin):
             return TemplateResponse(request, "admin/delivery/capturedmessage/clear_inbox.html", context)
         self.log_deletions(request, queryset)
         deleted, _ = held.delete()
-        messages.success(request, f"{deleted} captured messages were deleted from {len(names)} inboxes.")
+        messages.success(request, f"Deleted {deleted} captured messages.")
         return None
 
     def _row(self, request: HttpRequest, pk: object) -> CapturedMessage:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,7 @@ from apps.protocols.smtp import Answer, Envelope, Failure, FailureKind, Phase, S
 logger = logging.getLogger(__name__)
 
 IDLE_SECONDS = 2.0
+SLOW_SECONDS = 5.0
 
 
 @dataclass(slots=True)
@@ -56,9 +58,12 @@ class Pool:
         self._order = count()
         self._workers: set[asyncio.Task[None]] = set()
         self._idle = 0
+        self._finished_at = time.monotonic()
         self.transmitting = 0
 
     def submit(self, parcel: Parcel) -> asyncio.Future[Carriage]:
+        if self._queue.empty():
+            self._finished_at = time.monotonic()
         errand = Errand(parcel, asyncio.get_running_loop().create_future())
         self._queue.put_nowait((parcel.lane, next(self._order), errand))
         if (
@@ -74,6 +79,11 @@ class Pool:
     def size(self) -> int:
         """Parcels in hand, waiting or on their way."""
         return self._queue.qsize() + self.transmitting
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether parcels wait here although none has been finished for a while."""
+        return not self._queue.empty() and time.monotonic() - self._finished_at > SLOW_SECONDS
 
     @property
     def is_unused(self) -> bool:
@@ -128,6 +138,7 @@ class Pool:
             return None
         finally:
             self.transmitting -= 1
+            self._finished_at = time.monotonic()
             # Also when this task is cancelled: past the gate the lease decides, before it nothing was lost.
             errand.finish(NotCarried())
 

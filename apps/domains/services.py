@@ -34,6 +34,9 @@ TAKEN = (
     "Every record is right, but the domain is verified by another workspace; ask the operator of this server."
 )
 
+# What is left of a DNS name (RFC 1035, 3.1) beside the longest label that we add: `ss<ten digits>._domainkey.`
+MAX_LENGTH = 253 - len("ss0123456789._domainkey.")
+
 
 def create(workspace_id: UUID, name: str) -> Domain:
     """Adds a domain with a signing key of its own. Raises Invalid, DomainExists."""
@@ -141,9 +144,12 @@ def _acceptable(text: str) -> str:
         name = canonical_domain(text)
     except AddressError as error:
         raise Invalid({"domain": [error.reason]}) from error
+    if len(name) > MAX_LENGTH:
+        raise Invalid({"domain": [f"is longer than {MAX_LENGTH} characters, so its key's record could have no name"]})
     if _public_suffixes().is_public(name):
         raise Invalid({"domain": ["is a public suffix, under which anybody can register a domain"]})
-    if name in {settings.MAIL_HELO_HOST, settings.MAIL_RETURN_PATH_HOST, settings.MAIL_INBOUND_HOST}:
+    ours = {settings.MAIL_HELO_HOST, settings.MAIL_RETURN_PATH_HOST, settings.MAIL_INBOUND_HOST}
+    if name in {host.lower() for host in ours}:
         raise Invalid({"domain": ["is a host name of this server; send from a domain above or beside it"]})
     return name
 

@@ -114,7 +114,7 @@ class ApiKeyAdmin(ConsoleAdmin):
         revoked = [row for row in queryset if revoke(row.workspace_id, row.pk)]
         for row in revoked:
             self.log_change(request, row, "Revoked.")
-        messages.success(request, f"{len(revoked)} keys were revoked; requests that use them are refused from now on.")
+        messages.success(request, f"Revoked at once: {', '.join(row.prefix for row in revoked) or 'none'}.")
 
 
 @admin.register(IdempotencyKey)

@@ -1,6 +1,6 @@
 """Messages and what became of them, to read; and the one switch for recipients that wait for a person."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -38,15 +38,17 @@ class IdSearch:
 
 
 class QueueFilter(admin.SimpleListFilter):
-    """The open recipients of one status, asked for in the words of the partial indexes over exactly those."""
+    """The open recipients, asked for in the words of the partial indexes over exactly those."""
 
     title = "queue"
     parameter_name = "queue"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(status.value, status.label) for status in sorted(OPEN)]
+        return [("due", "Due now"), *((status.value, status.label) for status in sorted(OPEN))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Recipient]) -> QuerySet[Recipient]:
+        if self.value() == "due":
+            return queryset.filter(next_attempt_at__lte=clock.database_now(), lease_until__isnull=True)
         if self.value() not in OPEN:
             return queryset
         is_work = Q(next_attempt_at__isnull=False) | Q(lease_until__isnull=False)
@@ -254,13 +256,13 @@ class RecipientAdmin(IdSearch, ReadOnlyAdmin):
         for row in rows:
             if row.pk in released:
                 self.log_change(request, row, "Made due now.")
-        messages.success(request, f"{len(released)} recipients are due now.")
+        messages.success(request, f"Due now: {len(released)} of the {len(rows)} chosen.")
 
 
 class OfRecipient(IdSearch, ReadOnlyAdmin):
     """What belongs to one recipient of one message."""
 
-    list_filter: Any = ("status", WorkspaceFilter)
+    list_filter: ClassVar[tuple[Any, ...]] = ("status", WorkspaceFilter)
     list_select_related = ("workspace",)
     search_fields = ("email__exact",)
     search_help_text = "An id, the id of a message or recipient, or a whole address."

@@ -144,7 +144,7 @@ class WorkspaceAdmin(ConsoleAdmin):
         models = [
             model
             for model, model_admin in self.admin_site._registry.items()
-            if WorkspaceFilter in model_admin.get_list_filter(None)
+            if WorkspaceFilter in model_admin.list_filter
         ]
         links = [(list_link(model, str(model._meta.verbose_name_plural), workspace=workspace.pk),) for model in models]
         return format_html_join(" · ", "{}", links)
@@ -162,7 +162,8 @@ class WorkspaceAdmin(ConsoleAdmin):
         Workspace.objects.filter(pk__in=[workspace.pk for workspace in changing]).update(status=status)
         for workspace in changing:
             self.log_change(request, workspace, f"Made {status.label.lower()}.")
-        messages.success(request, f"{len(changing)} workspaces are now {status.label.lower()}.")
+        names = ", ".join(workspace.slug for workspace in changing)
+        messages.success(request, f"Now {status.label.lower()}: {names or 'none'}.")
 
 
 @admin.register(Member)
@@ -196,7 +197,7 @@ class LogEntryAdmin(ReadOnlyAdmin):
     @admin.display(description="what")
     def thing(self, entry: LogEntry) -> SafeString | str:
         model = entry.content_type.model_class() if entry.content_type else None
-        if model is None or model not in self.admin_site._registry:
+        if model is None or entry.object_id is None or model not in self.admin_site._registry:
             return entry.object_repr
         return page_link(model, entry.object_id, entry.object_repr or entry.object_id)
 

@@ -1,10 +1,12 @@
 """What operators do goes through the services: it is recorded, secrets are shown once, refusals stand beside fields."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission
 from django.test import Client
 
 from apps.core import clock
@@ -19,11 +21,23 @@ from apps.suppressions.models import Suppression
 from apps.workspaces.models import User, Workspace
 from tests.console.conftest import capture, hold
 from tests.factories import make_domain, make_key, make_message, make_workspace, suppress
+from tests.fakes.dns_server import DnsServer
 
 
 @pytest.fixture
 def shop(db: None) -> Workspace:
     return make_workspace("shop")
+
+
+@pytest.fixture
+def published(shop: Workspace, settings: Any) -> Iterator[Domain]:
+    """A verified domain whose records a DNS server here gives out."""
+    domain = make_domain(shop)
+    with DnsServer() as server:
+        for row in DomainRecord.objects.of(shop.pk):
+            server.set(row.name, row.type, row.value)
+        settings.MAIL_DNS_SERVERS = server.address
+        yield domain
 
 
 def act(console: Client, path: str, action: str, *pks: object, **fields: Any) -> Any:
@@ -120,8 +134,8 @@ def test_deleting_domains_is_an_event(console: Client, shop: Workspace) -> None:
     assert events(shop) == [EventType.DOMAIN_DELETED] * 2
 
 
-def test_a_disabled_domain_is_verified_anew_when_enabled(console: Client, shop: Workspace) -> None:
-    domain = make_domain(shop)
+def test_a_disabled_domain_is_verified_anew_when_enabled(console: Client, published: Domain) -> None:
+    domain, shop = published, published.workspace
     act(console, "domains/domain", "disable", domain.pk)
     domain.refresh_from_db()
     assert domain.status == Status.DISABLED
@@ -130,15 +144,21 @@ def test_a_disabled_domain_is_verified_anew_when_enabled(console: Client, shop: 
     domain.refresh_from_db()
     assert domain.status == Status.DISABLED
 
-    # No DNS server answers here, so the records stay as they were: verified.
     act(console, "domains/domain", "enable", domain.pk)
     domain.refresh_from_db()
     assert domain.status == Status.VERIFIED
     assert events(shop) == [EventType.DOMAIN_VERIFIED]
 
 
-def test_an_action_on_a_page_leads_back_to_it(console: Client, shop: Workspace) -> None:
-    domain = make_domain(shop)
+def test_many_domains_are_not_verified_in_one_request(console: Client, shop: Workspace) -> None:
+    domains = [make_domain(shop, f"shop{number}.example") for number in range(6)]
+    response = act(console, "domains/domain", "verify_now", *(domain.pk for domain in domains))
+    assert "Choose at most 5 domains" in response.content.decode()
+    assert events(shop) == []
+
+
+def test_an_action_on_a_page_leads_back_to_it(console: Client, published: Domain) -> None:
+    domain = published
     response = act(console, "domains/domain", "verify_now", domain.pk, from_page="1")
     assert response.redirect_chain == [(f"/admin/domains/domain/{domain.pk}/change/", 302)]
     assert "is verified" in response.content.decode()
@@ -248,13 +268,13 @@ def test_a_new_password_ends_other_sessions(console: Client, client: Client) -> 
 
 
 def test_history_is_neither_added_nor_changed_nor_deleted(console: Client, everything: Workspace) -> None:
-    message = everything and Recipient.objects.of(everything.pk).get()
-    page = f"/admin/mail_messages/recipient/{message.pk}"
+    recipient = Recipient.objects.of(everything.pk).get()
+    page = f"/admin/mail_messages/recipient/{recipient.pk}"
     assert console.post("/admin/mail_messages/recipient/add/", {}).status_code == 403
     assert console.post(f"{page}/change/", {"status": "sent"}).status_code == 403
     assert console.post(f"{page}/delete/", {"post": "yes"}).status_code == 403
-    message.refresh_from_db()
-    assert message.status == "deferred"
+    recipient.refresh_from_db()
+    assert recipient.status == "deferred"
 
 
 def test_a_post_without_its_token_is_refused(staff: User, shop: Workspace) -> None:
@@ -278,6 +298,4 @@ def test_who_may_only_look_sees_no_action(client: Client, shop: Workspace) -> No
 
 
 def _permissions(*codenames: str) -> Any:
-    from django.contrib.auth.models import Permission  # noqa: PLC0415
-
     return Permission.objects.filter(codename__in=codenames)

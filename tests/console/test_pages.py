@@ -150,7 +150,7 @@ def test_no_page_shows_a_secret_column(console: Client, everything: Workspace) -
         assert dkim.private_sealed not in html
 
 
-@pytest.mark.parametrize("query", ["queue=deferred", "queue=queued", "lane__exact=1", "wait_code__exact=quarantine"])
+@pytest.mark.parametrize("query", ["queue=deferred", "queue=due", "lane__exact=1", "wait_code__exact=quarantine"])
 def test_recipients_can_be_filtered(query: str, console: Client, everything: Workspace) -> None:
     assert console.get(f"/admin/mail_messages/recipient/?{query}").status_code == 200
 

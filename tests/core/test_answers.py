@@ -84,7 +84,6 @@ class TestWhatDjangoRefusesItself:
             "/v1/mail/messages/%00",
             "/v1/mail/messages/" + "x" * 8_000,
             "/nothing",
-            "/",
         ],
     )
     def test_an_unknown_address(self, api: Api, path: str) -> None:

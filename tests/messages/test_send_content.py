@@ -149,14 +149,14 @@ class TestTexts:
     def test_have_at_most_ten_million_bytes_together(self, api: Api) -> None:
         before = stored.everything()
 
-        answer = api.post(SEND, mail(text="x" * 5_000_000, html="ü" * 2_500_001))
+        answer = api.post(SEND, _as_utf_8(mail(text="x" * 5_000_000, html="ü" * 2_500_001)))
 
         assert (answer.status, answer.code) == (413, "payload_too_large")
         assert set(answer.fields) == {"html", "text"}
         assert stored.everything() == before
 
     def test_may_have_ten_million_bytes_together(self, api: Api) -> None:
-        body = json.dumps(mail(text="x" * 5_000_000, html="ü" * 2_500_000), ensure_ascii=False).encode()
+        body = _as_utf_8(mail(text="x" * 5_000_000, html="ü" * 2_500_000))
 
         assert api.post(SEND, body).status == 202
 
@@ -268,3 +268,8 @@ class TestAttachments:
     )
     def test_are_refused(self, api: Api, attachments: Any) -> None:
         assert_refused(api, "attachments", attachments=attachments)
+
+
+def _as_utf_8(body: dict[str, Any]) -> bytes:
+    """Without the escapes that would make the body larger than a request may be."""
+    return json.dumps(body, ensure_ascii=False).encode()

@@ -31,11 +31,12 @@ from apps.messages.waits import WaitCode
 logger = logging.getLogger(__name__)
 
 # Recipients held at once. What is left free at the end is for the lanes that go first.
-ROOM = {Lane.OTP: 500, Lane.TRANSACTIONAL: 450, Lane.BULK: 350}
-CLAIM_AT_MOST = 100
-# More than this of one destination in hand, and the rest makes room for others.
-DESTINATION_AT_MOST = 200
-BUSY_PAUSE = timedelta(seconds=2)
+ROOM = {Lane.OTP: 600, Lane.TRANSACTIONAL: 500, Lane.BULK: 400}
+# A claim costs the same for few as for many, so it waits until there is room for many.
+CLAIM_AT_MOST, CLAIM_AT_LEAST = 200, 100
+# More than this of one slow destination in hand, and the rest makes room for others.
+DESTINATION_AT_MOST = 100
+BUSY_PAUSE = timedelta(seconds=15)
 FAULT_PAUSE = timedelta(minutes=5)
 POLL_SECONDS = 0.05
 GRACE_SECONDS = 3.0
@@ -91,7 +92,7 @@ class Engine:
 
     async def _claim_once(self) -> bool:
         free = {lane: min(CLAIM_AT_MOST, places - len(self._held)) for lane, places in ROOM.items()}
-        if free[Lane.OTP] <= 0:
+        if free[Lane.OTP] < CLAIM_AT_LEAST:
             return False
         try:
             holdings = await database(self._claimer.claim, free)
@@ -133,7 +134,9 @@ class Engine:
             rest = trouble.paused_until - clock.now()
             return [], [wait(h, WaitCode.DESTINATION_PAUSED, trouble.error, retry_in=rest) for h in group]
         pool = self._pools.get(route.key)
-        places = max(0, DESTINATION_AT_MOST - (pool.size if pool is not None else 0))
+        if pool is None or not pool.is_slow:
+            return group, []
+        places = max(0, DESTINATION_AT_MOST - pool.size)
         busy = [wait(h, WaitCode.DESTINATION_BUSY, retry_in=BUSY_PAUSE) for h in group[places:]]
         return group[:places], busy
 

@@ -1,7 +1,7 @@
 """The one door for every outcome of a delivery: state, attempt, bounce, suppression and event, or none of them."""
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -125,15 +125,12 @@ def record(outcomes: Sequence[Outcome]) -> set[UUID]:
     return changed
 
 
-def _lock_messages(message_ids: Collection[UUID]) -> dict[UUID, Message]:
+def _lock_messages(message_ids: Collection[UUID]) -> dict[UUID, dict[str, Any]]:
     """Locks in one order, so that two recorders that share messages cannot wait for each other in a circle."""
     rows = Message.objects.across_workspaces().filter(pk__in=message_ids).order_by("pk")
     if connection.features.has_select_for_update:
         rows = rows.select_for_update()
-    return {
-        message.pk: message
-        for message in rows.only("id", "attempt_count", "last_error", "sent_at", "failed_at")
-    }
+    return {row["id"]: row for row in rows.values("id", "attempt_count", "last_error", "sent_at", "failed_at")}
 
 
 def _recipient_row(outcome: Outcome, now: datetime) -> dict[str, Any]:
@@ -254,37 +251,29 @@ def _link(bounces: list[dict[str, Any]], new: Sequence[suppressions.NewSuppressi
         bounce["suppression_id"] = ids.get((bounce["workspace_id"], bounce["email"]))
 
 
-def _roll_up(messages: dict[UUID, Message], outcomes: Sequence[Outcome], now: datetime) -> None:
+def _roll_up(messages: dict[UUID, dict[str, Any]], outcomes: Sequence[Outcome], now: datetime) -> None:
     """Lets each message's status follow from its recipients."""
-    statuses: dict[UUID, set[str]] = defaultdict(set)
-    rows = Recipient.objects.across_workspaces().filter(
-        message_id__in={o.holding.message_id for o in outcomes}
-    )
-    for message_id, status in rows.values_list("message_id", "status"):
-        statuses[message_id].add(status)
     for outcome in outcomes:
         message = messages[outcome.holding.message_id]
-        message.attempt_count += outcome.attempt is not None
-        message.last_error = outcome.error or message.last_error
-    update(
-        Message,
-        [
-            _message_row(messages[message_id], message_status(found), now)
-            for message_id, found in statuses.items()
-        ],
-        match=("id",),
-    )
+        message["attempt_count"] += outcome.attempt is not None
+        message["last_error"] = outcome.error or message["last_error"]
+    statuses: dict[UUID, set[str]] = defaultdict(set)
+    touched = {outcome.holding.message_id for outcome in outcomes}
+    recipients = Recipient.objects.across_workspaces().filter(message_id__in=touched)
+    for message_id, status in recipients.values_list("message_id", "status"):
+        statuses[message_id].add(status)
+    rows = [_message_row(messages[message_id], message_status(found), now) for message_id, found in statuses.items()]
+    update(Message, rows, match=("id",))
 
 
-def _message_row(message: Message, status: Status, now: datetime) -> dict[str, Any]:
-    is_lost = status in {Status.FAILED, Status.BOUNCED}
+def _message_row(message: Mapping[str, Any], status: Status, now: datetime) -> dict[str, Any]:
+    is_sent, is_lost = status == Status.SENT, status in {Status.FAILED, Status.BOUNCED}
     return {
-        "id": message.pk,
+        **message,
         "status": status.value,
-        "attempt_count": message.attempt_count,
-        "last_error": "" if status == Status.SENT else message.last_error,
-        "sent_at": message.sent_at or (now if status == Status.SENT else None),
-        "failed_at": message.failed_at or (now if is_lost else None),
+        "last_error": "" if is_sent else message["last_error"],
+        "sent_at": message["sent_at"] or (now if is_sent else None),
+        "failed_at": message["failed_at"] or (now if is_lost else None),
         "updated_at": now,
     }
 
