@@ -154,6 +154,7 @@ class Pool:
                 fresh = await self._open()
                 if isinstance(fresh, _Unopened):
                     errand.finish(self._unreachable(errand.parcel, fresh, started_at))
+                    self.give_back()  # they would knock in vain; the destination's pause holds them from now on
                     return None
                 opened = fresh
             carriage = await self._send(errand.parcel, opened, started_at)

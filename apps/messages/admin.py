@@ -122,7 +122,7 @@ class MessageAdmin(IdSearch, ReadOnlyAdmin):
     ) -> tuple[QuerySet[Message], bool]:
         if "@" in search_term and " " not in search_term.strip():
             term = search_term.strip()
-            to_it = Recipient.objects.across_workspaces().filter(message=OuterRef("pk"), email=term)
+            to_it = Recipient.objects.of(OuterRef("workspace_id")).filter(message=OuterRef("pk"), email=term)  # type: ignore[arg-type]
             return queryset.filter(Q(Exists(to_it)) | Q(from_email=term) | Q(rfc_message_id=term)), False
         return super().get_search_results(request, queryset, search_term)
 
@@ -248,9 +248,7 @@ class RecipientAdmin(IdSearch, ReadOnlyAdmin):
     def try_now(self, request: HttpRequest, queryset: QuerySet[Recipient]) -> None:
         """Makes due what waits for a time or for a person; what a worker holds is left alone."""
         rows = list(queryset)
-        waiting = Recipient.objects.across_workspaces().filter(
-            pk__in=[row.pk for row in rows], status__in=[Status.QUEUED, Status.DEFERRED], lease_until=None
-        )
+        waiting = queryset.filter(status__in=[Status.QUEUED, Status.DEFERRED], lease_until=None)
         released = set(waiting.values_list("pk", flat=True))
         waiting.filter(pk__in=released).update(next_attempt_at=clock.database_now(), crashes=0)
         for row in rows:

@@ -23,6 +23,7 @@ class Message(TenantModel):
     idempotency_key = models.CharField(max_length=255, blank=True)
     stream = models.CharField(max_length=80, blank=True)
     tags = models.JSONField(default=dict)
+    size = models.PositiveIntegerField(default=0, help_text="Bytes of text and HTML.")
     attempt_count = models.PositiveIntegerField(default=0)
     last_error = models.TextField(blank=True)
     created_at = models.DateTimeField()

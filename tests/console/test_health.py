@@ -131,7 +131,7 @@ def test_the_index_tells_the_state_with_few_queries(
     client: Client, shop: Workspace, django_assert_max_num_queries: Any
 ) -> None:
     due_for(shop, 90)
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(11):
         tiles = {tile.label: tile for tile in overview.read()}
     assert tiles["queued"].value == "1"
     assert tiles["oldest due"].value == "2 min"

@@ -36,6 +36,8 @@ ROOM = {Lane.OTP: 600, Lane.TRANSACTIONAL: 500, Lane.BULK: 400}
 CLAIM_AT_MOST, CLAIM_AT_LEAST = 200, 100
 # More than this of one slow destination in hand, and the rest makes room for others.
 DESTINATION_AT_MOST = 100
+# Content in memory; a claim beyond it is given back.
+MEMORY_BYTES = 64_000_000
 BUSY_PAUSE = timedelta(seconds=15)
 FAULT_PAUSE = timedelta(minutes=5)
 POLL_SECONDS = 0.05
@@ -55,12 +57,13 @@ class Engine:
         self._pools: dict[str, Pool] = {}
         self._permits: dict[str, asyncio.Semaphore] = {}
         self._held: dict[UUID, Holding] = {}
+        self._sizes: dict[UUID, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._captures = 0
         self._troubled: set[str] = set()
         self._found_nothing = False
 
-        self.claimed_at: datetime | None = None
+        self.looked_at: datetime | None = None
 
     @property
     def in_flight(self) -> int:
@@ -87,10 +90,12 @@ class Engine:
         """Prolongs what is held; a claim that was lost is no longer counted, and cannot pass the gate."""
         if held := list(self._held.values()):
             kept = await database(claim.renew, held)
-            for lost in {holding.recipient_id for holding in held} - kept:
-                self._held.pop(lost, None)
+            for lost in [holding for holding in held if holding.recipient_id not in kept]:
+                self._forget([lost])
 
     async def _claim_once(self) -> bool:
+        # A sign of life also when there is no room: slow servers are no reason to restart us.
+        self.looked_at = clock.now()
         free = {lane: min(CLAIM_AT_MOST, places - len(self._held)) for lane, places in ROOM.items()}
         if free[Lane.OTP] < CLAIM_AT_LEAST:
             return False
@@ -100,7 +105,6 @@ class Engine:
             await asyncio.sleep(AWAY_SECONDS)
             return False
         self._found_nothing = not holdings
-        self.claimed_at = clock.now()
         if holdings:
             self._held.update({holding.recipient_id: holding for holding in holdings})
             self._spawn(self._deliver(holdings), holdings)
@@ -108,8 +112,12 @@ class Engine:
 
     async def _deliver(self, holdings: Sequence[Holding]) -> None:
         """One claim's way through the engine, up to the destinations."""
-        batch = await database(prepare, holdings)
+        batch = await database(prepare, holdings, budget=MEMORY_BYTES - sum(self._sizes.values()))
+        self._sizes.update(batch.sizes)
         self._settle(batch.declined)
+        if batch.postponed:
+            await database(claim.release, batch.postponed)
+            self._forget(batch.postponed)
         self._troubled |= batch.troubles.keys()
         for (domain, is_test), group in by_domain(batch).items():
             self._spawn(self._dispatch(domain, group, batch, is_test=is_test), group)
@@ -168,13 +176,16 @@ class Engine:
 
     async def _note(self, route: Destination, carried: Carried) -> timedelta | None:
         """Tells the destination's record how it went; returns the pause that follows from a failure."""
-        if carried.is_unreachable:
-            self._troubled.add(route.key)
-            answer = next(iter(carried.answers.values()))
-            return await database(destinations.failed, route.key, answer.line)
-        if route.key in self._troubled:
-            self._troubled.discard(route.key)
-            await database(destinations.reached, route.key)
+        try:
+            if carried.is_unreachable:
+                self._troubled.add(route.key)
+                answer = next(iter(carried.answers.values()))
+                return await database(destinations.failed, route.key, answer.line)
+            if route.key in self._troubled:
+                await database(destinations.reached, route.key)
+                self._troubled.discard(route.key)
+        except DatabaseAway:
+            pass  # a note; the outcome itself matters more, and the recorder waits for the database
         return None
 
     def _pool(self, route: Destination) -> Pool:
@@ -194,6 +205,7 @@ class Engine:
     def _forget(self, holdings: Sequence[Holding]) -> None:
         for holding in holdings:
             self._held.pop(holding.recipient_id, None)
+            self._sizes.pop(holding.recipient_id, None)
 
     def _spawn(self, work: Coroutine[Any, Any, None], holdings: Sequence[Holding]) -> None:
         """Runs one step beside the others. If it dies, its claims are no longer renewed and come back in time."""

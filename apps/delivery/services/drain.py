@@ -5,7 +5,7 @@ import logging
 import os
 import socket
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import uvloop
@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 SHIFT_SECONDS = 600
 BEAT_SECONDS = 1.0
 RECOVER_SECONDS = 2.0
+SETTLE_SECONDS = 3.0
 FORGET_AFTER = timedelta(minutes=10)
 
 
@@ -66,8 +67,8 @@ class _Shift:
         started_at, renewed = clock.now(), time.monotonic()
         while True:
             try:
-                claimed_at = self._engine.claimed_at
-                await database(_sign, self._id, started_at, claimed_at, self._engine.in_flight)
+                looked_at = self._engine.looked_at
+                await database(_sign, self._id, started_at, looked_at, self._engine.in_flight)
                 if time.monotonic() - renewed > settings.MAIL_LEASE_SECONDS / 3:
                     await self._engine.renew_leases()
                     renewed = time.monotonic()
@@ -83,13 +84,23 @@ class _Shift:
             try:
                 await database(recover)
             except DatabaseAway:
-                pass
+                await self._until_back()
             except Exception:
                 logger.exception("claims that ran out could not be taken back")
             await asyncio.sleep(RECOVER_SECONDS)
 
+    async def _until_back(self) -> None:
+        """After an outage longer than a lease, whoever still holds an answer must be able to record it first."""
+        while True:
+            try:
+                await database(clock.database_now)
+                break
+            except DatabaseAway:
+                await asyncio.sleep(BEAT_SECONDS)
+        await asyncio.sleep(SETTLE_SECONDS)
 
-def _sign(drain_id: UUID, started_at: object, claimed_at: object, in_flight: int) -> None:
+
+def _sign(drain_id: UUID, started_at: datetime, claimed_at: datetime | None, in_flight: int) -> None:
     now = clock.database_now()
     fields = {"beat_at": now, "claimed_at": claimed_at, "in_flight": in_flight}
     if not Drain.objects.filter(pk=drain_id).update(**fields):

@@ -11,11 +11,13 @@ from apps.core import clock
 from apps.core.rows import update
 from apps.delivery.database import database
 from apps.delivery.services.claim import lease_time
+from apps.delivery.services.prepare import address_of
 from apps.events.services import NewEvent, record
 from apps.events.types import EventType, ResourceType
 from apps.messages.models import Message, Recipient
 from apps.messages.services.outcomes import Holding
 from apps.messages.states import Status
+from apps.suppressions.services import suppressed_pairs
 
 # How long the first transaction waits for others to share a commit with.
 GATHER_SECONDS = 0.02
@@ -23,11 +25,13 @@ ENOUGH = 32
 
 
 def mark_in_doubt(holdings: Sequence[Holding]) -> set[UUID]:
-    """Commits that these are about to be handed over; returns the recipients whose claims still hold.
+    """Commits that these are about to be handed over; returns the recipients that may be.
 
-    Whoever is not in the answer has lost the claim, and must not send.
+    Whoever is not in the answer has lost the claim, or was suppressed a moment ago, and must not be sent to.
     """
     with transaction.atomic():
+        suppressed = suppressed_pairs({address_of(holding) for holding in holdings})
+        holdings = [holding for holding in holdings if address_of(holding) not in suppressed]
         rows = (
             Message.objects.across_workspaces().filter(pk__in={h.message_id for h in holdings}).order_by("pk")
         )

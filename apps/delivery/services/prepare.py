@@ -10,10 +10,11 @@ from apps.delivery.compose import Keys, Stored, load
 from apps.delivery.models import Destination
 from apps.delivery.schedule import schedule_of
 from apps.domains.services import signing_keys
+from apps.messages.models import Message
 from apps.messages.services.outcomes import Holding, Outcome
 from apps.messages.states import Status
 from apps.messages.waits import EXPLANATIONS, Wait, WaitCode
-from apps.protocols.address import Mailbox
+from apps.protocols.address import comparison_key
 from apps.suppressions.services import suppressed_pairs
 from apps.workspaces.models import Workspace
 
@@ -34,46 +35,57 @@ class Batch:
 
     sendable: Sequence[Holding]
     declined: Sequence[Outcome]
+    postponed: Sequence[Holding]
+    sizes: dict[UUID, int]
     stored: dict[UUID, Stored]
     keys: Keys
     test_workspaces: Collection[UUID]
     troubles: dict[str, Trouble]
 
-    @property
-    def size(self) -> int:
-        """The characters held in memory for this batch."""
-        return sum(
-            len(item.content.text or "") + len(item.content.html or "") for item in self.stored.values()
-        )
 
-
-def prepare(holdings: Sequence[Holding]) -> Batch:
-    """Loads and checks claimed recipients: a few queries for all of them, and no transaction."""
+def prepare(claimed: Sequence[Holding], *, budget: int) -> Batch:
+    """Loads and checks claimed recipients, as many as fit into `budget` bytes: a few queries for all of them."""
+    sizes, holdings, postponed = _within(budget, claimed)
     stored = load({holding.message_id for holding in holdings})
     workspaces = Workspace.objects.filter(pk__in={holding.workspace_id for holding in holdings})
     suspended = {w.pk for w in workspaces if w.status != Workspace.Status.ACTIVE}
     keys = signing_keys({item.message.domain_id for item in stored.values() if item.message.domain_id})
-    suppressed = suppressed_pairs({(h.workspace_id, Mailbox(h.email).key) for h in holdings})
+    suppressed = suppressed_pairs({address_of(holding) for holding in holdings})
     test_workspaces = {workspace.pk for workspace in workspaces if workspace.is_test}
     sendable, declined = [], []
     for holding in holdings:
         message = stored[holding.message_id].message
-        may_sign = message.domain_id in keys or (
-            message.domain_id is None and holding.workspace_id in test_workspaces
-        )
-        if (holding.workspace_id, Mailbox(holding.email).key) in suppressed:
-            declined.append(
-                Outcome(holding, Status.SUPPRESSED, error="The recipient was suppressed after acceptance.")
-            )
+        may_sign = message.domain_id in keys or (message.domain_id is None and holding.workspace_id in test_workspaces)
+        if address_of(holding) in suppressed:
+            declined.append(Outcome(holding, Status.SUPPRESSED, error="The recipient was suppressed after acceptance."))
         elif holding.workspace_id in suspended:
             declined.append(wait(holding, WaitCode.WORKSPACE_SUSPENDED))
         elif not may_sign:
-            declined.append(
-                wait(holding, WaitCode.DOMAIN_NOT_VERIFIED, message.from_email.rpartition("@")[2])
-            )
+            declined.append(wait(holding, WaitCode.DOMAIN_NOT_VERIFIED, message.from_email.rpartition("@")[2]))
         else:
             sendable.append(holding)
-    return Batch(sendable, declined, stored, keys, test_workspaces, _troubles())
+    return Batch(sendable, declined, postponed, sizes, stored, keys, test_workspaces, _troubles())
+
+
+def address_of(holding: Holding) -> tuple[UUID, str]:
+    """The recipient as suppressions know it."""
+    return holding.workspace_id, comparison_key(holding.email)
+
+
+def _within(budget: int, claimed: Sequence[Holding]) -> tuple[dict[UUID, int], list[Holding], list[Holding]]:
+    """The sizes of what fits, what fits, and what does not; the first always fits."""
+    messages = Message.objects.across_workspaces().filter(pk__in={holding.message_id for holding in claimed})
+    size_of = dict(messages.values_list("pk", "size"))
+    sizes: dict[UUID, int] = {}
+    postponed = []
+    for holding in claimed:
+        size = size_of[holding.message_id]
+        if sizes and size > budget:
+            postponed.append(holding)
+            continue
+        sizes[holding.recipient_id] = size
+        budget -= size
+    return sizes, [holding for holding in claimed if holding.recipient_id in sizes], postponed
 
 
 def wait(holding: Holding, code: WaitCode, detail: str = "", *, retry_in: timedelta = RECHECK) -> Outcome:

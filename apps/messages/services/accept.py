@@ -50,6 +50,11 @@ class Draft:
     scenario: str = ""
     lane: Lane = Lane.TRANSACTIONAL
 
+    @property
+    def size(self) -> int:
+        """Bytes of text and HTML."""
+        return sum(len(part.encode()) for part in (self.text, self.html) if part)
+
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
@@ -140,6 +145,7 @@ def _message_row(
         "idempotency_key": use.key if use else "",
         "stream": draft.stream,
         "tags": dict(draft.tags or {}),
+        "size": draft.size,
         "created_at": now,
         "updated_at": now,
     }
