@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,14 +21,22 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     began = time.monotonic()
     figures: list[Figure] = []
+    has_failed = False
     for part in PARTS:
         print(f"{part.__module__} ...", file=sys.stderr, flush=True)
-        figures += part()
+        try:
+            figures += part()
+        except Exception as error:  # noqa: BLE001 - the other parts can still be measured
+            traceback.print_exc()
+            figures.append(Figure(part.__module__, "failed", f"{type(error).__name__}: {error}"[:70], "", False))
+            has_failed = True
     text = f"{render(figures)}\n{_circumstances(time.monotonic() - began)}\n"
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / ".gitignore").write_text("*\n")
     (RESULTS / "latest.txt").write_text(text)
     print(f"\n{text}")
+    if has_failed:
+        sys.exit(1)
 
 
 def _circumstances(seconds: float) -> str:

@@ -50,8 +50,11 @@ class Connection(asyncio.Protocol):
             return
         self._received = b""
         self._load.seconds.append(time.perf_counter() - self._began)
-        self._load.statuses[head[9:12].decode()] += 1
+        status = head[9:12]
+        self._load.statuses[status.decode()] += 1
         self._load.in_flight -= 1
+        if not status.startswith(b"2"):
+            self._load.left = 0  # whatever is wrong, more of it tells nothing
         self._post()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -152,7 +152,7 @@ def _figures(part: str, rounds: list[Round], signature: float) -> list[Figure]:
     possible = processes.CORES * 1e6 / total
     largest = max((done.memory for done in rounds), key=lambda used: used.charged)
     deferrals = sum(done.deferrals for done in rounds) / sum(done.messages for done in rounds)
-    queue = f"{MESSAGES:,} messages, {DELIVERY_WORKERS} processes, {len(rounds)} rounds"
+    queue = f"{len(rounds)} x {MESSAGES:,} messages, {DELIVERY_WORKERS} processes"
     return [
         Figure(part, queue, f"{rate:,.0f}/s ({rates[0]:,.0f}-{rates[-1]:,.0f})"),
         Figure(

@@ -71,6 +71,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "apps.core.api.middleware.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "apps.core.api.middleware.ApiMiddleware",
     "apps.console.middleware.ContentSecurityPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -101,7 +102,9 @@ TEMPLATES = [
 # --- Database -----------------------------------------------------------------------------------------------
 DATABASES = {"default": environ.Env.db_url_config(env_text("DATABASE_URL", f"sqlite:///{VAR}/stackshift.sqlite3"))}
 DATABASES["default"]["CONN_MAX_AGE"] = 600  # django-q2 would connect anew for every poll otherwise
-DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+# The web server asks nothing before it asks: after an outage each connection fails once, with 503. Workers of
+# django-q2 would die of it.
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = "Q_CLUSTER_NAME" in os.environ
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
         # Deferred transactions fail with "database is locked" as soon as two processes upgrade to a write.
@@ -110,6 +113,9 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         # FULL, because "accepted" promises that the message survives a power cut.
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
     }
+else:
+    # Statements are parsed and planned once per connection, and values travel apart from them.
+    DATABASES["default"]["OPTIONS"] = {"server_side_binding": True, "prepare_threshold": 3}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REDIS_URL = env_text("REDIS_URL")
 if REDIS_URL:
@@ -227,5 +233,9 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env_text("LOG_LEVEL", "INFO").upper()},
-    "loggers": {"django.security.DisallowedHost": {"level": "CRITICAL"}, "django-q": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},
+    "loggers": {
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
+        "django-q": {"level": "WARNING"},
+        "django.request": {"level": "ERROR"},
+    },
 }

@@ -8,10 +8,10 @@ from apps.console import health
 from apps.console.reference import ReferenceView, SchemaView
 
 MAIL_ROUTES = [
+    path("", include("apps.messages.api.urls")),  # first, because POST /mail/send is asked for most
     path("", include("apps.events.api.urls")),
     path("", include("apps.domains.api.urls")),
     path("", include("apps.keys.api.urls")),
-    path("", include("apps.messages.api.urls")),
 ]
 
 urlpatterns = [

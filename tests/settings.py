@@ -8,7 +8,16 @@ from pathlib import Path
 
 # A developer's own configuration must decide neither what the tests find nor which database they touch. The
 # database comes from tests.provision under a name of its own.
-_OURS = ("MAIL_", "WEBHOOK_", "STACKSHIFT_", "SECRET_KEY", "FIELD_KEYS", "DATABASE_URL", "REDIS_URL", "ALLOWED_HOSTS")
+_OURS: tuple[str, ...] = (
+    "MAIL_",
+    "WEBHOOK_",
+    "STACKSHIFT_",
+    "SECRET_KEY",
+    "FIELD_KEYS",
+    "DATABASE_URL",
+    "REDIS_URL",
+    "ALLOWED_HOSTS",
+)
 _OURS += ("PUBLIC_URL", "PORT", "DEBUG", "WEB_WORKERS", "DELIVERY_WORKERS", "LOG_LEVEL")
 for _name in [name for name in os.environ if name.startswith(_OURS)]:
     del os.environ[_name]
@@ -38,6 +47,6 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
-LOGGING["root"]["level"] = "ERROR"
+LOGGING |= {"root": {"handlers": ["stderr"], "level": "ERROR"}}
 # No look-up leaves the machine; a test of domains names the server that it has started.
 MAIL_DNS_SERVERS = "127.0.0.1:9"

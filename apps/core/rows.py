@@ -10,48 +10,65 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from django.db import connection, models
+from django.db import connection, models, transaction
 
 Row = Mapping[str, Any]
 Part = tuple[type[models.Model], Sequence[Row]]
+Statement = tuple[str, Sequence[Any]]
 
 # SQLite binds at most 32,766 values in one statement.
 MAX_VALUES = 30_000
+FEW = 2
 
 
 def insert(model: type[models.Model], rows: Sequence[Row]) -> None:
-    """Inserts rows given as {attname: value}; what a row leaves out takes the field's default.
+    """Inserts rows given as {attname: value}, all with the same names; the database fills in what they leave out.
 
     Raises IntegrityError as the ORM would. Inside a transaction it is all or nothing.
     """
-    plan = _insert_plan(model, connection.vendor)
+    plan = _plan(model, connection.vendor, tuple(rows[0]))
     with connection.cursor() as cursor:
         for chunk in plan.chunks(rows):
             cursor.execute(plan.insertion(chunk), plan.values(chunk))
 
 
-def insert_all(parts: Sequence[Part]) -> None:
-    """Inserts rows of several models: on PostgreSQL in one statement, and so in one round trip.
+def insert_all(parts: Sequence[Part], *, counting: Sequence[Statement] = ()) -> list[int]:
+    """Inserts rows of several models, all or nothing, after statements that count.
 
-    Raises IntegrityError. Call it inside a transaction: elsewhere the statements are separate.
+    Returns how many rows each counting statement wrote; where one wrote none, nothing is stored, and its count
+    neither. On PostgreSQL this is one round trip. Raises IntegrityError.
     """
-    filled = [(model, rows) for model, rows in parts if rows]
-    if connection.vendor != "postgresql":
-        for model, rows in filled:
-            insert(model, rows)
-        return
-    plans = [(_insert_plan(model, connection.vendor), rows) for model, rows in filled]
-    # Foreign keys are checked at commit, so the order of the parts does not matter.
-    *others, last = [plan.insertion(rows) for plan, rows in plans]
-    named = ", ".join(f"part{number} AS ({statement})" for number, statement in enumerate(others))
-    values = [value for plan, rows in plans for value in plan.values(rows)]
+    filled = [(_plan(model, connection.vendor, tuple(rows[0])), rows) for model, rows in parts if rows]
+    if connection.vendor == "postgresql" and len(counting) <= 1:
+        return _insert_in_one_statement(filled, counting)
+    with transaction.atomic(), connection.cursor() as cursor:
+        counts = [cursor.execute(sql, values).rowcount for sql, values in counting]
+        if 0 in counts:
+            transaction.set_rollback(True)
+            return counts
+        for plan, rows in filled:
+            for chunk in plan.chunks(rows):
+                cursor.execute(plan.insertion(chunk), plan.values(chunk))
+    return counts
+
+
+def _insert_in_one_statement(
+    filled: Sequence[tuple["_Plan", Sequence[Row]]], counting: Sequence[Statement]
+) -> list[int]:
+    """A statement is a transaction of its own, and foreign keys are checked at its end."""
+    counted = [f"counted AS ({sql} RETURNING 1)" for sql, _ in counting]
+    condition = " WHERE EXISTS (SELECT FROM counted)" if counting else ""
+    inserted = [f"part{n} AS ({plan.insertion(rows)}{condition})" for n, (plan, rows) in enumerate(filled)]
+    values = [value for _, given in counting for value in given]
+    values += [value for plan, rows in filled for value in plan.values(rows)]
+    answer = "count(*) FROM counted" if counting else "1"
     with connection.cursor() as cursor:
-        cursor.execute(f"WITH {named} {last}" if named else last, values)
+        cursor.execute(f"WITH {', '.join([*counted, *inserted])} SELECT {answer}", values)  # noqa: S608
+        count = cursor.fetchone()[0]
+    return [count] if counting else []
 
 
-def update(
-    model: type[models.Model], rows: Sequence[Row], *, match: Sequence[str], where: str = ""
-) -> set[UUID]:
+def update(model: type[models.Model], rows: Sequence[Row], *, match: Sequence[str], where: str = "") -> set[UUID]:
     """Gives each row its values where all the `match` columns are equal; returns the ids that were changed.
 
     Every row names the same attnames. `where` is a further SQL condition on the table `t`. Rows that are not
@@ -79,12 +96,14 @@ class _Plan:
     def __init__(self, model: type[models.Model], names: Sequence[str]) -> None:
         fields = [model._meta.get_field(name) for name in names]
         quote = connection.ops.quote_name
-        self._has_arrays = connection.vendor == "postgresql"
+        self._is_postgresql = connection.vendor == "postgresql"
         self._table = quote(model._meta.db_table)
         self._columns = {field.attname: quote(field.column) for field in fields}
-        self._fields = [(field.attname, field.get_default, _preparer(field)) for field in fields]
+        self._fields = [(field.attname, _preparer(field)) for field in fields]
         self._places = f"({', '.join(['%s'] * len(fields))})"
+        self._typed = f"({', '.join(f'%s::{_type(field)}' for field in fields)})"
         self._arrays = f"unnest({', '.join(f'%s::{_array_type(field)}' for field in fields)})"
+        self._names = ", ".join(f"column{number}" for number in range(1, len(fields) + 1))
 
     def insertion(self, rows: Sequence[Row]) -> str:
         columns = ", ".join(self._columns.values())
@@ -102,31 +121,36 @@ class _Plan:
         )
 
     def values(self, rows: Sequence[Row]) -> list[Any]:
-        columns = [
-            [prepare(row[name] if name in row else default()) for row in rows]
-            for name, default, prepare in self._fields
-        ]
-        return columns if self._has_arrays else [value for row in zip(*columns, strict=True) for value in row]
+        if self._has_arrays(rows):
+            return [[prepare(row[name]) for row in rows] for name, prepare in self._fields]
+        return [prepare(row[name]) for row in rows for name, prepare in self._fields]
 
     def chunks(self, rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
         step = max(1, MAX_VALUES // len(self._columns))
         return (rows[start : start + step] for start in range(0, len(rows), step))
 
+    def _has_arrays(self, rows: Sequence[Row]) -> bool:
+        # For few rows single values are cheaper, and there are not many statements of so few rows.
+        return self._is_postgresql and len(rows) > FEW
+
     def _source(self, rows: Sequence[Row]) -> str:
         """A table named v with columns column1, column2, ..."""
-        if self._has_arrays:
-            names = ", ".join(f"column{number}" for number in range(1, len(self._columns) + 1))
-            return f"{self._arrays} AS v({names})"
-        return f"(VALUES {', '.join([self._places] * len(rows))}) AS v"
+        if self._has_arrays(rows):
+            return f"{self._arrays} AS v({self._names})"
+        if self._is_postgresql:
+            return f"(VALUES {', '.join([self._typed] * len(rows))}) AS v({self._names})"
+        return f"(VALUES {', '.join([self._places] * len(rows))}) AS v"  # SQLite's own names are column1, ...
+
+
+def _type(field: "models.Field[Any, Any]") -> str:
+    """A cast to varchar(n) would cut what is too long; plain text lets the column refuse it."""
+    kind = field.db_type(connection) or ""
+    return "text" if kind.startswith("varchar") else kind
 
 
 def _array_type(field: "models.Field[Any, Any]") -> str:
-    """The type of one column's array; JSON travels as text, since psycopg knows no array of it."""
-    if isinstance(field, models.JSONField):
-        return "text[]::jsonb[]"
-    kind = field.db_type(connection) or ""
-    # A cast to varchar(n) would cut what is too long; plain text lets the column refuse it.
-    return "text[]" if kind.startswith("varchar") else f"{kind}[]"
+    """JSON travels as text, since psycopg knows no array of it."""
+    return "text[]::jsonb[]" if isinstance(field, models.JSONField) else f"{_type(field)}[]"
 
 
 def _preparer(field: "models.Field[Any, Any]") -> Callable[[Any], Any]:
@@ -149,8 +173,3 @@ def _as_is(value: Any) -> Any:
 def _plan(model: type[models.Model], vendor: str, names: tuple[str, ...]) -> _Plan:
     return _Plan(model, names)
 
-
-@cache
-def _insert_plan(model: type[models.Model], vendor: str) -> _Plan:
-    fields = [field for field in model._meta.concrete_fields if not isinstance(field, models.AutoField)]
-    return _Plan(model, [field.attname for field in fields])

@@ -58,9 +58,7 @@ class DomainRecord(TenantModel):
 
     class Meta:
         ordering: ClassVar = ["domain", "position"]
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["domain", "purpose"], name="one_record_per_purpose")
-        ]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["domain", "purpose"], name="one_record_per_purpose")]
 
     def __str__(self) -> str:
         return f"{self.type} {self.name}"

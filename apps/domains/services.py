@@ -30,9 +30,7 @@ from apps.protocols.sender_records import (
     expected,
 )
 
-TAKEN = (
-    "Every record is right, but the domain is verified by another workspace; ask the operator of this server."
-)
+TAKEN = "Every record is right, but the domain is verified by another workspace; ask the operator of this server."
 
 # What is left of a DNS name (RFC 1035, 3.1) beside the longest label that we add: `ss<ten digits>._domainkey.`
 MAX_LENGTH = 253 - len("ss0123456789._domainkey.")
@@ -91,21 +89,20 @@ def delete(domain: Domain) -> None:
             record([_event(EventType.DOMAIN_DELETED, domain)])
 
 
-def sender_domain(workspace_id: UUID, name: str) -> UUID:
-    """The id of a verified domain that may send. Raises DomainNotVerified."""
-    row = Domain.objects.of(workspace_id).filter(name=name).values_list("pk", "status").first()
-    if row is None:
+def require_verified(name: str, found: tuple[UUID, str] | None) -> UUID:
+    """The id of the workspace's domain of this name, given its id and status. Raises DomainNotVerified."""
+    if found is None:
         raise DomainNotVerified(
             f"{name} is not a domain of this workspace; add it with POST /mail/domains and publish its records.",
             details={"domain": name},
         )
-    identifier, status = row
+    identifier, status = found
     if status != Status.VERIFIED:
         raise DomainNotVerified(
             f"{name} is {status}, not verified; see its records with GET /mail/domains/{identifier}.",
             details={"domain": name, "domainId": str(identifier), "status": status},
         )
-    return identifier  # type: ignore[no-any-return]
+    return identifier
 
 
 def signing_keys(domain_ids: set[UUID]) -> dict[UUID, tuple[dkim.SigningKey, ...]]:
@@ -156,9 +153,7 @@ def _acceptable(text: str) -> str:
 
 def _new_key(domain: Domain, private_key: str) -> DkimKey:
     # The selector is random, so that no two workspaces ever publish under the same name.
-    key = DkimKey(
-        id=new_id(), workspace_id=domain.workspace_id, domain=domain, selector=f"ss{secrets.token_hex(5)}"
-    )
+    key = DkimKey(id=new_id(), workspace_id=domain.workspace_id, domain=domain, selector=f"ss{secrets.token_hex(5)}")
     key.private_sealed = seal(private_key, bound_to=f"dkim:{key.pk}")
     return key
 
@@ -169,9 +164,7 @@ def _records(domain: Domain, key: DkimKey, private_key: str) -> list[DomainRecor
         return_path_host=settings.MAIL_RETURN_PATH_HOST,
         dmarc_required=settings.MAIL_DMARC_REQUIRED,
     )
-    wanted = expected(
-        domain.name, platform, selector=key.selector, dkim_public=dkim.public_record(private_key)
-    )
+    wanted = expected(domain.name, platform, selector=key.selector, dkim_public=dkim.public_record(private_key))
     return [
         DomainRecord(
             workspace_id=domain.workspace_id,
@@ -191,9 +184,7 @@ def _expected(row: DomainRecord) -> ExpectedRecord:
     return ExpectedRecord(Purpose(row.purpose), RecordType(row.type), row.name, row.value, row.required)
 
 
-def _store(
-    domain: Domain, rows: list[DomainRecord], results: dict[str, CheckResult], *, may_own: bool
-) -> None:
+def _store(domain: Domain, rows: list[DomainRecord], results: dict[str, CheckResult], *, may_own: bool) -> None:
     """Raises IntegrityError where the domain would get a second owner."""
     locked = Domain.objects.of(domain.workspace_id).select_for_update().filter(pk=domain.pk).first()
     if locked is None or locked.status == Status.DISABLED:

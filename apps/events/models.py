@@ -5,12 +5,13 @@ from typing import Any, ClassVar, NoReturn
 from django.db import models
 
 from apps.events.types import EventType, ResourceType
-from apps.workspaces.tenancy import TenantModel
+from apps.workspaces.tenancy import TenantModel, workspace_field
 
 
 class Event(TenantModel):
     """A fact about a resource. It holds plain ids, so that events know of no table above them."""
 
+    workspace = workspace_field(db_constraint=False)
     type = models.CharField(max_length=60, choices=EventType.choices)
     resource_type = models.CharField(max_length=30, choices=ResourceType.choices)
     resource_id = models.UUIDField()

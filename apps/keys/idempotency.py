@@ -10,6 +10,7 @@ import orjson
 
 from apps.core import clock
 from apps.core.errors import Invalid
+from apps.core.ids import new_id
 from apps.core.rows import Part
 from apps.keys.errors import IdempotencyConflict
 from apps.keys.models import IdempotencyKey
@@ -43,8 +44,9 @@ def choose_key(*, in_body: str | None, in_header: str | None) -> str | None:
 
 
 def part(use: Use, resource_id: UUID) -> Part:
-    """The row that takes the key, to be inserted with the resource. Inserting raises IntegrityError where it is taken."""
+    """The row that takes the key, inserted with the resource; IntegrityError says that the key is taken."""
     row = {
+        "id": new_id(),
         "workspace_id": use.workspace_id,
         "family": use.family,
         "key": use.key,
@@ -55,12 +57,9 @@ def part(use: Use, resource_id: UUID) -> Part:
     return IdempotencyKey, [row]
 
 
-def earlier(use: Use) -> UUID | None:
-    """The resource that an earlier request with this key made. Raises IdempotencyConflict."""
-    row = IdempotencyKey.objects.of(use.workspace_id).filter(family=use.family, key=use.key).first()
-    if row is None:
-        return None
-    if row.fingerprint != use.fingerprint:
-        raise IdempotencyConflict(details={"messageId": str(row.resource_id)})
-    resource_id: UUID = row.resource_id
+def check_same(use: Use, found: tuple[UUID, str]) -> UUID:
+    """The resource of an earlier use, given with its fingerprint. Raises IdempotencyConflict."""
+    resource_id, stored = found
+    if stored != use.fingerprint:
+        raise IdempotencyConflict(details={"messageId": str(resource_id)})
     return resource_id

@@ -7,7 +7,7 @@ from django.db.models import Q
 
 from apps.messages.states import AttemptStatus, BounceSource, BounceType, Kind, Lane, Status
 from apps.messages.waits import WaitCode
-from apps.workspaces.tenancy import TenantModel
+from apps.workspaces.tenancy import TenantModel, workspace_field
 
 
 class Message(TenantModel):
@@ -24,8 +24,8 @@ class Message(TenantModel):
     stream = models.CharField(max_length=80, blank=True)
     tags = models.JSONField(default=dict)
     size = models.PositiveIntegerField(default=0, help_text="Bytes of text and HTML.")
-    attempt_count = models.PositiveIntegerField(default=0)
-    last_error = models.TextField(blank=True)
+    attempt_count = models.PositiveIntegerField(db_default=0)
+    last_error = models.TextField(blank=True, db_default="")
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
     sent_at = models.DateTimeField(null=True)
@@ -47,9 +47,6 @@ class MessageContent(models.Model):
     message = models.OneToOneField(
         Message, on_delete=models.CASCADE, primary_key=True, related_name="content"
     )
-    workspace = models.ForeignKey(
-        "workspaces.Workspace", on_delete=models.CASCADE, related_name="+", db_index=False
-    )
     reply_to_email = models.CharField(max_length=320, blank=True)
     reply_to_name = models.CharField(max_length=200, blank=True)
     headers = models.JSONField(default=dict)
@@ -65,6 +62,7 @@ class MessageContent(models.Model):
 class Recipient(TenantModel):
     """One address of one message: its state, when it is due, and who works on it."""
 
+    workspace = workspace_field(db_constraint=False)
     message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="recipients", db_index=False)
     kind = models.CharField(max_length=3, choices=Kind.choices)
     position = models.PositiveSmallIntegerField()
@@ -76,18 +74,18 @@ class Recipient(TenantModel):
     next_attempt_at = models.DateTimeField(null=True)
     lease_until = models.DateTimeField(null=True)
     # Raised by every claim, and compared by whoever writes as the holder of that claim.
-    fence = models.PositiveIntegerField(default=0)
-    attempt_count = models.PositiveIntegerField(default=0)
+    fence = models.PositiveIntegerField(db_default=0)
+    attempt_count = models.PositiveIntegerField(db_default=0)
     # Committed before the final dot of DATA may go out.
-    in_doubt = models.BooleanField(default=False)
+    in_doubt = models.BooleanField(db_default=False)
     # Tries that count against the message; a destination that cannot be reached does not.
-    tries = models.PositiveSmallIntegerField(default=0)
+    tries = models.PositiveSmallIntegerField(db_default=0)
     # Raised by every claim and cleared by every recorded end, so it counts claims that ended in a crash.
-    crashes = models.PositiveSmallIntegerField(default=0)
-    wait_code = models.CharField(max_length=20, choices=WaitCode.choices, blank=True)
-    wait_detail = models.TextField(blank=True)
+    crashes = models.PositiveSmallIntegerField(db_default=0)
+    wait_code = models.CharField(max_length=20, choices=WaitCode.choices, blank=True, db_default="")
+    wait_detail = models.TextField(blank=True, db_default="")
     waiting_since = models.DateTimeField(null=True)
-    last_error = models.TextField(blank=True)
+    last_error = models.TextField(blank=True, db_default="")
     queued_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True)
 
@@ -113,7 +111,10 @@ class Recipient(TenantModel):
 class Attempt(TenantModel):
     """One try to hand a message over for one recipient, and what the server said."""
 
-    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="+", db_index=False)
+    workspace = workspace_field(db_constraint=False)
+    message = models.ForeignKey(
+        Message, on_delete=models.CASCADE, related_name="+", db_index=False, db_constraint=False
+    )
     recipient = models.ForeignKey(Recipient, on_delete=models.CASCADE, related_name="+", db_index=False)
     email = models.CharField(max_length=320)
     number = models.PositiveIntegerField()

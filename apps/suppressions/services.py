@@ -26,11 +26,6 @@ class NewSuppression:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
-def suppressed_among(workspace_id: UUID, keys: Collection[str]) -> set[str]:
-    """Which of these comparison keys are suppressed in the workspace."""
-    return set(Suppression.objects.of(workspace_id).filter(key__in=keys).values_list("key", flat=True))
-
-
 def suppressed_pairs(pairs: Collection[tuple[UUID, str]]) -> set[tuple[UUID, str]]:
     """Which of these (workspace, comparison key) pairs are suppressed."""
     rows = Suppression.objects.across_workspaces().filter(key__in={key for _, key in pairs})
@@ -51,9 +46,7 @@ def add(suppressions: Sequence[NewSuppression]) -> int:
     Returns how many were new. Of two writers at once one inserts; the other finds the row and changes nothing.
     """
     # Sorted, so that two writers with the same addresses cannot wait for each other in a circle.
-    rows = sorted(
-        (_row(suppression) for suppression in suppressions), key=lambda row: (row.workspace_id, row.key)
-    )
+    rows = sorted((_row(suppression) for suppression in suppressions), key=lambda row: (row.workspace_id, row.key))
     Suppression.objects.across_workspaces().bulk_create(rows, ignore_conflicts=True)
     ours = {row.pk for row in rows}
     stored = set(Suppression.objects.across_workspaces().filter(pk__in=ours).values_list("pk", flat=True))

@@ -1,13 +1,16 @@
 """How much a workspace may send in a day and an hour, counted exactly also when requests race for the last place."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
 
 from apps.core import clock
 from apps.core.errors import Problem
+from apps.core.rows import Statement
 from apps.workspaces.errors import DailyLimitExceeded, HourlyLimitExceeded
 from apps.workspaces.models import DAILY_LIMITS, Period, UsageCount, Workspace
 
@@ -45,14 +48,49 @@ def limits_of(tier: str, daily_limit: int | None, hourly_limit: int | None) -> L
     return Limits(daily_limit if daily_limit is not None else DAILY_LIMITS[tier], hourly_limit)
 
 
-def reserve(workspace_id: UUID, recipients: int, limits: Limits) -> None:
-    """Counts recipients in the caller's transaction. Raises DailyLimitExceeded or HourlyLimitExceeded."""
-    if recipients == 0:
-        return
-    now = clock.now()
-    _count(workspace_id, Period.DAY, recipients, limit=limits.daily, now=now)
-    if limits.hourly is not None:
-        _count(workspace_id, Period.HOUR, recipients, limit=limits.hourly, now=now)
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """Recipients to be counted against the limits of one workspace, in the transaction that stores them."""
+
+    workspace_id: UUID
+    recipients: int
+    limits: Limits
+    now: datetime
+
+    def statements(self) -> list[Statement]:
+        """One for each period that counts. Raises a Problem where more is asked for than a limit ever allows."""
+        return [self._statement(period) for period in self._periods()]
+
+    def check(self, counts: Sequence[int]) -> None:
+        """Takes how many rows each statement wrote. Raises DailyLimitExceeded or HourlyLimitExceeded."""
+        for period, count in zip(self._periods(), counts, strict=True):
+            if count == 0:
+                raise self._refusal(period)
+
+    def _periods(self) -> list[Period]:
+        if self.recipients == 0:
+            return []
+        return [Period.DAY] if self.limits.hourly is None else [Period.DAY, Period.HOUR]
+
+    def _statement(self, period: Period) -> Statement:
+        ceiling = self._ceiling(period)
+        if self.recipients > ceiling:  # the first INSERT of a period has no row to compare with
+            raise self._refusal(period)
+        start = _database_time(_start(period, self.now))
+        return COUNT, [_database_id(self.workspace_id), period.value, start, self.recipients, ceiling]
+
+    def _ceiling(self, period: Period) -> int:
+        limit = self.limits.daily if period is Period.DAY else self.limits.hourly
+        return NO_LIMIT if limit is None else limit
+
+    def _refusal(self, period: Period) -> Problem:
+        ceiling, end = self._ceiling(period), _start(period, self.now) + LENGTH[period]
+        return REFUSAL[period](
+            f"The limit of {ceiling} recipients per {period.value} is used up; it starts anew when the "
+            f"{period.value} (UTC) ends. Ask the operator of this server for a higher one.",
+            details={"limit": ceiling, "period": period.value},
+            retry_after_seconds=int((end - self.now).total_seconds()) + 1,
+        )
 
 
 def usage(workspace: Workspace) -> Usage:
@@ -71,32 +109,14 @@ def usage(workspace: Workspace) -> Usage:
     )
 
 
-def _count(workspace_id: UUID, period: Period, recipients: int, *, limit: int | None, now: datetime) -> None:
-    ceiling = NO_LIMIT if limit is None else limit
-    start = _start(period, now)
-    counted = 0
-    if recipients <= ceiling:
-        with connection.cursor() as cursor:
-            values = [_database_id(workspace_id), period.value, _database_time(start), recipients, ceiling]
-            cursor.execute(COUNT, values)
-            counted = cursor.rowcount
-    if counted == 0:
-        raise REFUSAL[period](
-            f"The limit of {ceiling} recipients per {period.value} is used up; it starts anew when the {period.value} "
-            "(UTC) ends. Ask the operator of this server for a higher one.",
-            details={"limit": ceiling, "period": period.value},
-            retry_after_seconds=int((start + LENGTH[period] - now).total_seconds()) + 1,
-        )
-
-
 def _start(period: Period, moment: datetime) -> datetime:
     hour = moment.replace(minute=0, second=0, microsecond=0)
     return hour if period is Period.HOUR else hour.replace(hour=0)
 
 
-def _database_id(identifier: UUID) -> object:
+def _database_id(identifier: UUID) -> Any:
     return UsageCount._meta.get_field("workspace").get_db_prep_save(identifier, connection)
 
 
-def _database_time(moment: datetime) -> object:
+def _database_time(moment: datetime) -> Any:
     return connection.ops.adapt_datetimefield_value(moment)

@@ -72,9 +72,7 @@ class Workspace(models.Model):
     daily_limit = models.PositiveIntegerField(null=True, blank=True, help_text="Empty: the tier's limit.")
     hourly_limit = models.PositiveIntegerField(null=True, blank=True, help_text="Empty: no limit.")
     # Test keys work in a workspace of their own, so that nothing they do can touch live rows.
-    test_of = models.OneToOneField(
-        "self", null=True, blank=True, on_delete=models.CASCADE, related_name="test_twin"
-    )
+    test_of = models.OneToOneField("self", null=True, blank=True, on_delete=models.CASCADE, related_name="test_twin")
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:
@@ -99,9 +97,7 @@ class Member(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["workspace", "user"], name="one_membership_per_user")
-        ]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["workspace", "user"], name="one_membership_per_user")]
 
     def __str__(self) -> str:
         return f"{self.user_id} in {self.workspace_id}"

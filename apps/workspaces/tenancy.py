@@ -29,14 +29,27 @@ class TenantManager(BaseManager[Any]):
         raise TypeError(f"{self.model.__name__} belongs to workspaces: use of(workspace_id)")
 
 
+def workspace_field(*, db_constraint: bool = True) -> "models.ForeignKey[Any, Any]":
+    """The workspace that a row belongs to.
+
+    It has no index of its own: every table that is searched by workspace has one that begins with it. Without
+    `db_constraint` the rows' other foreign keys vouch for it: PostgreSQL would lock the workspace's row for every
+    recipient, attempt and event that is written.
+    """
+    return models.ForeignKey(
+        "workspaces.Workspace",
+        on_delete=models.CASCADE,
+        related_name="+",
+        db_index=False,
+        db_constraint=db_constraint,
+    )
+
+
 class TenantModel(models.Model):
     """A row of one workspace, with a public, time-sortable id."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    # No index of its own: every table that is searched by workspace has one that begins with it.
-    workspace = models.ForeignKey(
-        "workspaces.Workspace", on_delete=models.CASCADE, related_name="+", db_index=False
-    )
+    workspace = workspace_field()
 
     objects = TenantManager()
 

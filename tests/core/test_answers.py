@@ -90,7 +90,7 @@ class TestWhatDjangoRefusesItself:
         assert_refused(api.get(path), 404, "not_found")
 
     @pytest.mark.parametrize(
-        "method, path, allowed",
+        ("method", "path", "allowed"),
         [
             ("GET", SEND, "POST"),
             ("DELETE", SEND, "POST"),

@@ -21,7 +21,7 @@ def var(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "var"
 
 
-@pytest.mark.parametrize("text, value", [("1", True), ("TRUE", True), ("on", True), ("no", False), ("", False)])
+@pytest.mark.parametrize(("text", "value"), [("1", True), ("TRUE", True), ("on", True), ("no", False), ("", False)])
 def test_reads_a_boolean(monkeypatch: pytest.MonkeyPatch, text: str, value: bool) -> None:
     monkeypatch.setenv("X", text)
 
@@ -113,7 +113,7 @@ def test_makes_no_secret_that_is_given(monkeypatch: pytest.MonkeyPatch, var: Pat
 
 
 @pytest.mark.parametrize(
-    "name, value, complaint",
+    ("name", "value", "complaint"),
     [
         ("SECRET_KEY", "", "SECRET_KEY is not set"),
         ("PORT", "0", "PORT must be a whole number"),
@@ -133,7 +133,12 @@ def test_the_platform_does_not_start_with_it(tmp_path: Path, name: str, value: s
     kept = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
 
     done = subprocess.run(
-        [sys.executable, "manage.py", "check"], cwd=ROOT, env=kept | settings, capture_output=True, text=True, check=False
+        [sys.executable, "manage.py", "check"],
+        cwd=ROOT,
+        env=kept | settings,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
     assert done.returncode != 0

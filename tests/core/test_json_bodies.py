@@ -64,7 +64,7 @@ def test_refuses_what_is_not_an_object(api: Api, body: bytes) -> None:
 
 @pytest.mark.parametrize("escape", ["\\u0000", "\\ud800", "\\udc00 and more", "\\udc00\\ud800"])
 @pytest.mark.parametrize(
-    "body, field",
+    ("body", "field"),
     [
         ('{"subject":"%s"}', "subject"),
         ('{"%s":"x"}', "body"),
@@ -161,7 +161,7 @@ class TestMediaType:
 
 class TestSize:
     @override_settings(API_MAX_BODY_BYTES=1_000)
-    @pytest.mark.parametrize("size, status", [(1_000, 202), (1_001, 413)])
+    @pytest.mark.parametrize(("size", "status"), [(1_000, 202), (1_001, 413)])
     def test_of_the_body_is_limited(self, api: Api, size: int, status: int) -> None:
         body = _padded(size)
 

@@ -11,18 +11,32 @@ from apps.events.models import Event
 from apps.events.services import NewEvent, record
 from apps.events.types import EventType, ResourceType
 from apps.workspaces.models import Workspace
-from tests.client import EVENTS, MESSAGES, Api, Answer
+from tests.client import EVENTS, MESSAGES, Answer, Api
 from tests.conftest import NOON
 from tests.factories import make_message
 
-BAD_LIMITS = ["0", "-1", "101", "1000000000", "abc", "٣", "1.0", "1e1", "", " 5", "5 ", "+5", "0x10", "1_0", "9" * 5_000]
+BAD_LIMITS = [
+    "0",
+    "-1",
+    "101",
+    "1000000000",
+    "abc",
+    "٣",
+    "1.0",
+    "1e1",
+    "",
+    " 5",
+    "5 ",
+    "+5",
+    "0x10",
+    "1_0",
+    "9" * 5_000,
+]
 BAD_CURSORS = ["x", "AAAA", "===", "ä", "a" * 5_000, "AAAAAAAAAAAAAAAAAAAAAA==", "AAAAAAAAAAAAAAAAAAAAAB", " ", "%00"]
 
 
 def record_events(workspace: Workspace, count: int) -> None:
-    events = [
-        NewEvent(workspace.pk, EventType.MESSAGE_QUEUED, ResourceType.MESSAGE, new_id()) for _ in range(count)
-    ]
+    events = [NewEvent(workspace.pk, EventType.MESSAGE_QUEUED, ResourceType.MESSAGE, new_id()) for _ in range(count)]
     record(events, at=NOON)
 
 

@@ -22,7 +22,15 @@ REFUSED = [
     *("", " ", "a", "com", "co.uk", "github.io", "localhost", "127.0.0.1", "[::1]", "::1", "0x7f.1", "1.2"),
     *("*.ex.example", "_dmarc.ex.example", "ex.example/", "https://ex.example", "ex.example:25", "user@ex.example"),
     *("ex..example", ".ex.example", "-ex.example", "ex-.example", f"{'a' * 64}.example", "ex.local", "ex.invalid"),
-    *(" ex.example", "ex.example ", "ex .example", "ex.example\r\n", "ex.example\n", "ex.example..", "e\u00adx.example"),
+    *(
+        " ex.example",
+        "ex.example ",
+        "ex .example",
+        "ex.example\r\n",
+        "ex.example\n",
+        "ex.example..",
+        "e\u00adx.example",
+    ),
     *("xn--", "xn--a.example", "ab--cd.example", "ex\u2028.example", "ex。。example", "☃\u0301.\u200d", "a," * 400),
     ".".join(["a" * 60] * 4) + ".example.org",  # 255 characters
 ]
@@ -38,7 +46,9 @@ def one_key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 class TestCreate:
     def test_shows_the_records_to_publish(self, api: Api, frozen: time_machine.Traveller) -> None:
-        with override_settings(MAIL_SPF_INCLUDE="spf.platform.example", MAIL_RETURN_PATH_HOST="return.platform.example"):
+        with override_settings(
+            MAIL_SPF_INCLUDE="spf.platform.example", MAIL_RETURN_PATH_HOST="return.platform.example"
+        ):
             answer = api.post(DOMAINS, {"domain": "ex.example"})
 
         data = answer.data
@@ -96,7 +106,9 @@ class TestCreate:
         assert answer.body["error"]["details"] == {"domain": "ex.example"}
         assert stored.everything() == before
 
-    @pytest.mark.parametrize("spelling", ["bücher.example", "BÜCHER.example", "bu\u0308cher.example", "xn--bcher-kva.example"])
+    @pytest.mark.parametrize(
+        "spelling", ["bücher.example", "BÜCHER.example", "bu\u0308cher.example", "xn--bcher-kva.example"]
+    )
     def test_stores_a_labels(self, api: Api, spelling: str) -> None:
         assert api.post(DOMAINS, {"domain": spelling}).data["domain"] == "xn--bcher-kva.example"
 
@@ -109,7 +121,7 @@ class TestCreate:
         assert (answer.status, list(answer.fields)) == (400, ["domain"])
         assert stored.everything() == before
 
-    @pytest.mark.parametrize("length, status", [(228, 201), (229, 201), (230, 400), (253, 400), (254, 400)])
+    @pytest.mark.parametrize(("length", "status"), [(228, 201), (229, 201), (230, 400), (253, 400), (254, 400)])
     def test_leaves_room_for_the_name_of_the_key(self, api: Api, length: int, status: int) -> None:
         name = ".".join(["a" * 60, "b" * 60, "c" * 60, "d" * (length - 191), "example"])
 
@@ -118,7 +130,9 @@ class TestCreate:
         assert answer.status == status
         assert status == 201 or list(answer.fields) == ["domain"]
 
-    @pytest.mark.parametrize("body", [{}, {"domain": None}, {"domain": 1}, {"domain": ["ex.example"]}, {"domain": {}}, {"domain": True}])
+    @pytest.mark.parametrize(
+        "body", [{}, {"domain": None}, {"domain": 1}, {"domain": ["ex.example"]}, {"domain": {}}, {"domain": True}]
+    )
     def test_refuses_what_is_no_text(self, api: Api, body: dict[str, Any]) -> None:
         answer = api.post(DOMAINS, body)
 
@@ -137,7 +151,7 @@ class TestCreate:
         MAIL_SPF_INCLUDE="spf.platform.example",
     )
     @pytest.mark.parametrize(
-        "name, status",
+        ("name", "status"),
         [
             ("mail.platform.example", 400),
             ("MAIL.platform.example.", 400),

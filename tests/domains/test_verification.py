@@ -126,7 +126,7 @@ class TestRecordsMissing:
         assert [record["explanation"] for record in data["records"]] == ["no such name"] * 4
         assert (data["verifiedAt"], data["lastCheckedAt"] is None) == (None, False)
 
-    @pytest.mark.parametrize("purpose, name", [("spf", "spf"), ("dkim", "dkim"), ("return_path", "returnPath")])
+    @pytest.mark.parametrize(("purpose", "name"), [("spf", "spf"), ("dkim", "dkim"), ("return_path", "returnPath")])
     def test_each_alone_is_enough(
         self, api: Api, dns: DnsServer, domain: dict[str, Any], purpose: str, name: str
     ) -> None:
@@ -143,7 +143,7 @@ class TestRecordsMissing:
 
 
 class TestRecordsWrong:
-    @pytest.mark.parametrize("purpose, name, value", WRONG)
+    @pytest.mark.parametrize(("purpose", "name", "value"), WRONG)
     def test_fail_the_domain(
         self, api: Api, dns: DnsServer, domain: dict[str, Any], purpose: str, name: str, value: str
     ) -> None:
@@ -175,9 +175,7 @@ class TestRecordsWrong:
 
         assert verify(api, domain)["spfStatus"] == "missing"
 
-    def test_are_told_as_an_event(
-        self, api: Api, workspace: Workspace, dns: DnsServer, domain: dict[str, Any]
-    ) -> None:
+    def test_are_told_as_an_event(self, api: Api, workspace: Workspace, dns: DnsServer, domain: dict[str, Any]) -> None:
         dns.set("ex.example", "TXT", "v=spf1 -all")
 
         verify(api, domain)
@@ -249,9 +247,7 @@ class TestOneOwner:
         }
         assert world.stranger.api.post(SEND, mail(**{"from": "a@ex.example"})).status == 403
 
-    def test_remains_so_while_the_records_are_wrong(
-        self, world: World, dns: DnsServer, domain: dict[str, Any]
-    ) -> None:
+    def test_remains_so_while_the_records_are_wrong(self, world: World, dns: DnsServer, domain: dict[str, Any]) -> None:
         publish(dns, domain)
         verify(world.owner.api, domain)
         dns.remove(record_of(domain, "dkim")["name"])

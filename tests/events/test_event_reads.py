@@ -112,7 +112,7 @@ def test_refuses_what_is_no_id(api: Api, name: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name, text",
+    ("name", "text"),
     [
         ("type", "mail.message.*"),
         ("type", "Mail.Message.Sent"),

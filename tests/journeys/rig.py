@@ -118,11 +118,10 @@ class Platform:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+    def __exit__(self, *error: object) -> None:
         for tree in self._trees:
             tree.clear_away()
-            if kind is not None:
-                print(f"--- the end of {tree.log.name}:\n{tree.output[-4000:]}")  # noqa: T201 - pytest shows it
+            print(f"--- the end of {tree.log.name}:\n{tree.output[-4000:]}")  # noqa: T201 - pytest shows it on failure
 
     def start(self, command: list[str], name: str) -> Tree:
         tree = Tree(command, self.environment, self.folder / f"{name}-{len(self._trees)}.log")

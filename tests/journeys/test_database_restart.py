@@ -68,6 +68,7 @@ def test_restarts_of_the_database_lose_nothing(server: own_postgres.Server, dns:
         with Platform(own_database(server), tmp_path, mail_port=mail_server.port, dns=dns) as live:
             api = customer(live)
             live.start_worker()
+            wait_until(lambda: rows(server, "SELECT 1 FROM delivery_drain"), "a worker is there")
             accepted, refusals = send_through_restarts(api, server)
             wait_until(lambda: unfinished(server) == 0, "all mail has reached its end", polls=2400)
 

@@ -114,9 +114,7 @@ class TestFind:
 
 
 class TestEnd:
-    def test_comes_at_the_expiry_to_the_second(
-        self, ours: Workspace, frozen: time_machine.Traveller
-    ) -> None:
+    def test_comes_at_the_expiry_to_the_second(self, ours: Workspace, frozen: time_machine.Traveller) -> None:
         key = make_key(ours, expires_at=NOON + timedelta(hours=1))[1]
 
         frozen.move_to(NOON + timedelta(minutes=59, seconds=59))
@@ -150,9 +148,7 @@ class TestEnd:
 
 
 class TestLastUsed:
-    def test_is_written_at_most_once_a_minute(
-        self, ours: Workspace, frozen: time_machine.Traveller
-    ) -> None:
+    def test_is_written_at_most_once_a_minute(self, ours: Workspace, frozen: time_machine.Traveller) -> None:
         row, key = make_key(ours)
         seen = []
         for seconds in (0, 59, 60, 61, 100):
@@ -175,7 +171,7 @@ class TestLastUsed:
 
 class TestScopes:
     @pytest.mark.parametrize(
-        "scopes, sends, reads, manages",
+        ("scopes", "sends", "reads", "manages"),
         [
             (["*"], True, True, True),
             ([], True, True, True),

@@ -20,11 +20,22 @@ from tests.factories import make_domain, make_message
 STAMP = "2026-05-12T12:00:00.000Z"
 NO_IDS = [
     *("0", "-1", "x", "../x", "..%2fx", "x" * 8_000, "%00", "%F0%9F%98%80", "null", "undefined"),
-    *("01975c5e8d4a7b3c9d2e0123456789ab", "01975C5E-8D4A-7B3C-9D2E-0123456789AB", "00000000-0000-0000-0000-000000000000"),
+    *(
+        "01975c5e8d4a7b3c9d2e0123456789ab",
+        "01975C5E-8D4A-7B3C-9D2E-0123456789AB",
+        "00000000-0000-0000-0000-000000000000",
+    ),
     *("urn:uuid:01975c5e-8d4a-7b3c-9d2e-0123456789ab", "{01975c5e-8d4a-7b3c-9d2e-0123456789ab}"),
 ]
 UNKNOWN_PARAMETERS = [
-    *("ordering=-id", "ordering=workspace__api_keys__hash", "workspace=1", "workspace__id=2", "id__in=1", "Status=sent"),
+    *(
+        "ordering=-id",
+        "ordering=workspace__api_keys__hash",
+        "workspace=1",
+        "workspace__id=2",
+        "id__in=1",
+        "Status=sent",
+    ),
     *("filter[_connector]=OR", "_connector=OR", "offset=1", "page=2", "q=x", "a%00=1"),
 ]
 STORIES = ["attempts", "logs", "timeline", "bounces"]
@@ -117,7 +128,11 @@ class TestDetail:
     def test_says_why_a_recipient_waits(self, api: Api, workspace: Workspace) -> None:
         message = make_message(workspace)
         Recipient.objects.of(workspace.pk).update(
-            status="deferred", wait_code="retry", wait_detail="451 4.7.1 later", waiting_since=NOON, next_attempt_at=NOON
+            status="deferred",
+            wait_code="retry",
+            wait_detail="451 4.7.1 later",
+            waiting_since=NOON,
+            next_attempt_at=NOON,
         )
 
         wait = api.get(f"{MESSAGES}/{message.pk}").data["recipients"][0]["wait"]
@@ -139,9 +154,7 @@ class TestDetail:
 
 
 class TestList:
-    def test_shows_what_the_detail_shows_without_the_texts(
-        self, api: Api, frozen: time_machine.Traveller
-    ) -> None:
+    def test_shows_what_the_detail_shows_without_the_texts(self, api: Api, frozen: time_machine.Traveller) -> None:
         message_id = full_message(api)
 
         assert api.get(MESSAGES).rows == [shown(message_id)]
@@ -205,7 +218,7 @@ class TestList:
         assert second.data["nextCursor"] is None
 
     @pytest.mark.parametrize(
-        "name, value",
+        ("name", "value"),
         [
             ("status", "xyz"),
             ("status", "SENT"),
@@ -269,7 +282,7 @@ class TestStory:
         assert [row["metadata"] for row in rows] == [{"recipient": "a@example.com"}]
 
     @pytest.mark.parametrize(
-        "kind, level",
+        ("kind", "level"),
         [
             (EventType.MESSAGE_SENT, "info"),
             (EventType.MESSAGE_DEFERRED, "warning"),
@@ -277,9 +290,7 @@ class TestStory:
             (EventType.MESSAGE_BOUNCED, "error"),
         ],
     )
-    def test_has_a_level_for_each_event(
-        self, api: Api, workspace: Workspace, kind: EventType, level: str
-    ) -> None:
+    def test_has_a_level_for_each_event(self, api: Api, workspace: Workspace, kind: EventType, level: str) -> None:
         message = make_message(workspace)
         record([_event(message, kind, "ada@example.com")])
 

@@ -34,9 +34,7 @@ def test_answers_202_in_the_envelope(api: Api) -> None:
     assert answer.body["success"] is True
 
 
-def test_stores_everything_that_delivery_needs(
-    api: Api, workspace: Workspace, frozen: time_machine.Traveller
-) -> None:
+def test_stores_everything_that_delivery_needs(api: Api, workspace: Workspace, frozen: time_machine.Traveller) -> None:
     body = mail(
         **{"from": "Shop <shop@shop.example>"},
         to="Ada <ada@example.com>",

@@ -37,7 +37,13 @@ LINE_BREAKERS = {
     "LS": "a\u2028b",
     "PS": "a\u2029b",
 }
-BLANK = {"nothing": "", "spaces": "   ", "no-break spaces": "\u00a0\u00a0", "ideographic": "\u3000", "zero width": "\u200b\u200b"}
+BLANK = {
+    "nothing": "",
+    "spaces": "   ",
+    "no-break spaces": "\u00a0\u00a0",
+    "ideographic": "\u3000",
+    "zero width": "\u200b\u200b",
+}
 BODIES_KEPT = {
     "a lone dot": "before\n.\nafter",
     "a dot at the start": ".x",
@@ -232,7 +238,9 @@ class TestSimulation:
     def test_needs_a_test_key(self, api: Api) -> None:
         assert_refused(api, "simulation", simulation={"scenario": "bounced"})
 
-    @pytest.mark.parametrize("simulation", [{}, {"scenario": "Bounced"}, {"scenario": "bounced "}, {"scenario": 1}, [], "bounced", None])
+    @pytest.mark.parametrize(
+        "simulation", [{}, {"scenario": "Bounced"}, {"scenario": "bounced "}, {"scenario": 1}, [], "bounced", None]
+    )
     def test_is_refused(self, api: Api, simulation: Any) -> None:
         assert_refused(api, "simulation", simulation=simulation)
 

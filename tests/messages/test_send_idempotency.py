@@ -73,7 +73,13 @@ def test_a_replay_shows_who_was_suppressed_then(api: Api, workspace: Workspace) 
 
 @pytest.mark.parametrize(
     "change",
-    [{"subject": "Another"}, {"to": "bob@example.com"}, {"html": "<p>x"}, {"tags": {"a": "b"}}, {"cc": "c@example.com"}],
+    [
+        {"subject": "Another"},
+        {"to": "bob@example.com"},
+        {"html": "<p>x"},
+        {"tags": {"a": "b"}},
+        {"cc": "c@example.com"},
+    ],
     ids=lambda change: next(iter(change)),
 )
 def test_the_same_key_for_another_request_conflicts(api: Api, change: dict[str, object]) -> None:

@@ -29,9 +29,7 @@ def test_counts_recipients_and_not_messages(api: Api, workspace: Workspace) -> N
     assert api.get(LIMITS).data["dailyUsed"] == 5
 
 
-def test_a_refusal_says_when_to_come_back(
-    api: Api, workspace: Workspace, frozen: time_machine.Traveller
-) -> None:
+def test_a_refusal_says_when_to_come_back(api: Api, workspace: Workspace, frozen: time_machine.Traveller) -> None:
     allow(workspace, daily=0)
     before = stored.everything()
 
@@ -43,9 +41,7 @@ def test_a_refusal_says_when_to_come_back(
     assert stored.everything() == before
 
 
-def test_the_day_begins_anew_at_midnight_utc(
-    api: Api, workspace: Workspace, frozen: time_machine.Traveller
-) -> None:
+def test_the_day_begins_anew_at_midnight_utc(api: Api, workspace: Workspace, frozen: time_machine.Traveller) -> None:
     allow(workspace, daily=1)
     seen = []
     for moment in (NOON, NOON + timedelta(hours=11, minutes=59), NOON + timedelta(hours=12)):
@@ -55,9 +51,7 @@ def test_the_day_begins_anew_at_midnight_utc(
     assert seen == [202, 429, 202]
 
 
-def test_the_hour_has_a_limit_of_its_own(
-    api: Api, workspace: Workspace, frozen: time_machine.Traveller
-) -> None:
+def test_the_hour_has_a_limit_of_its_own(api: Api, workspace: Workspace, frozen: time_machine.Traveller) -> None:
     allow(workspace, daily=10, hourly=1)
     api.post(SEND, mail())
     frozen.move_to(NOON + timedelta(minutes=45))
@@ -81,7 +75,7 @@ def test_suppressed_recipients_do_not_count(api: Api, workspace: Workspace) -> N
 
 
 @pytest.mark.parametrize(
-    "tier, limit",
+    ("tier", "limit"),
     [("sandbox", 1_000), ("starter", 10_000), ("growth", 100_000), ("business", 1_000_000), ("custom", None)],
 )
 def test_a_tier_brings_its_limit(api: Api, workspace: Workspace, tier: str, limit: int | None) -> None:

@@ -12,7 +12,13 @@ from tests.conftest import World
 from tests.factories import suppress
 
 SAME_MAILBOX = {
-    "user@example.com": ["user@example.com", "USER@EXAMPLE.COM", "User@Example.com", " user@example.com ", "user@ＥＸＡＭＰＬＥ.com"],
+    "user@example.com": [
+        "user@example.com",
+        "USER@EXAMPLE.COM",
+        "User@Example.com",
+        " user@example.com ",
+        "user@ＥＸＡＭＰＬＥ.com",
+    ],
     "user@bücher.example": ["user@xn--bcher-kva.example", "user@BÜCHER.example", "user@bu\u0308cher.example"],
     "user@xn--bcher-kva.example": ["user@bücher.example"],
     "jörg@example.com": ["jo\u0308rg@example.com", "Jörg@example.com"],
@@ -42,7 +48,7 @@ def states(workspace: Workspace) -> dict[str, str]:
     return dict(Recipient.objects.of(workspace.pk).values_list("email", "status"))
 
 
-@pytest.mark.parametrize("suppressed, written", PAIRS)
+@pytest.mark.parametrize(("suppressed", "written"), PAIRS)
 def test_every_spelling_is_suppressed(api: Api, workspace: Workspace, suppressed: str, written: str) -> None:
     suppress(workspace.pk, canonical_email(suppressed))
 

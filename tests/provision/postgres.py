@@ -101,9 +101,7 @@ def _server(programs: Programs, folder: Path) -> Iterator[str]:
     command += [part for setting in settings for part in ("-c", setting)]
     with log.open("wb") as output:
         # A session of its own: Ctrl-C is for us, and we stop the server after the tests have let go of it.
-        server = subprocess.Popen(
-            command, stdout=output, stderr=output, start_new_session=True, **programs.options()
-        )
+        server = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True, **programs.options())
     try:
         url = f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres"
         _wait(server, url, log)

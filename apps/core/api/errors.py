@@ -110,18 +110,14 @@ def _flatten(detail: Any, path: str = "") -> Iterator[tuple[str, list[str]]]:
 
 def json_answer(request: HttpRequest, problem: Problem) -> HttpResponse:
     """The error envelope for code that runs outside of DRF."""
-    response = HttpResponse(
-        dump(envelope(problem, request)), status=problem.status, content_type="application/json"
-    )
+    response = HttpResponse(dump(envelope(problem, request)), status=problem.status, content_type="application/json")
     for name, value in _headers(problem, problem).items():
         response[name] = value
     return response
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return json_answer(
-        request, _plain(400, "The request cannot be read; check the Host header and the address.")
-    )
+    return json_answer(request, _plain(400, "The request cannot be read; check the Host header and the address."))
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -80,7 +80,8 @@ class StrictFilterBackend:
         filterset = filterset_class(request.query_params, queryset=queryset, request=request)
         if not filterset.is_valid():
             raise Invalid({name: list(errors) for name, errors in filterset.errors.items()})
-        return filterset.qs
+        filtered: QuerySet[Any] = filterset.qs
+        return filtered
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         filterset_class = getattr(view, "filterset_class", NoFilters)

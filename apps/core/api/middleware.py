@@ -1,10 +1,11 @@
-"""Gives every request an id, says so in the answer, and keeps answers of the API out of caches."""
+"""What stands around every request, and the short way to the API."""
 
 import logging
 import re
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
+from django.urls import resolve
 
 from apps.core.ids import new_id
 
@@ -26,4 +27,26 @@ class RequestIdMiddleware:
         response["X-Request-Id"] = request_id
         if not response.has_header("Cache-Control") and not request.path.startswith("/static/"):
             response["Cache-Control"] = "no-store"
+        return response
+
+
+class ApiMiddleware:
+    """Answers the mail API's addresses without what stands further in: sessions, cookies, CSRF and pages.
+
+    Keys are the API's only credentials. That a cookie cannot be one is so by construction, and costs nothing.
+    """
+
+    PREFIXES = ("/v1/mail/", "/api/v1/mail/")
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if not request.path_info.startswith(self.PREFIXES):
+            return self.get_response(request)
+        request.get_host()  # raises DisallowedHost, as CommonMiddleware does for pages
+        match = request.resolver_match = resolve(request.path_info)
+        response = match.func(request, *match.args, **match.kwargs)
+        response.render()
+        response["Content-Length"] = str(len(response.content))
         return response

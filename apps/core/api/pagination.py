@@ -5,7 +5,7 @@ import binascii
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Model, QuerySet
+from django.db.models import Model
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -28,7 +28,7 @@ class KeysetPagination(BasePagination):
     default_limit = DEFAULT_LIMIT
     newest_first = True
 
-    def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: Any = None) -> list[Any]:
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
         limit = self._limit(request)
         if (cursor := request.query_params.get("cursor")) is not None:
             comparison = "id__lt" if self.newest_first else "id__gt"

@@ -1,6 +1,6 @@
 """Wraps every success in the contract's envelope and writes it as JSON (wire contract 1.3)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any
@@ -35,14 +35,13 @@ class EnvelopeRenderer(BaseRenderer):
 class AlwaysJSON(BaseContentNegotiation):
     """Whatever Accept says, a client of this API can read JSON."""
 
-    def select_parser(self, request: Request, parsers: list[Any]) -> Any:
+    def select_parser(self, request: Request, parsers: Iterable[Any]) -> Any:
         essence = request.content_type.partition(";")[0].strip().lower()
         return next((parser for parser in parsers if parser.media_type == essence), None)
 
-    def select_renderer(
-        self, request: Request, renderers: list[Any], format_suffix: str | None = None
-    ) -> Any:
-        return renderers[0], renderers[0].media_type
+    def select_renderer(self, request: Request, renderers: Iterable[Any], format_suffix: str | None = None) -> Any:
+        only = next(iter(renderers))
+        return only, only.media_type
 
 
 def success(status: int, data: Any) -> dict[str, Any]:

@@ -41,13 +41,15 @@ ERROR_COMPONENT = {
 class EnvelopeSchema(AutoSchema):
     """Operation ids are the SDK's method names, as the views declare them in `operation_ids`."""
 
+    view: Any
+
     def get_operation_id(self) -> str:
         return str(self.view.operation_ids[self._action()])
 
     def get_tags(self) -> list[str]:
         return [self.get_operation_id().rpartition(".")[0].split(".")[0] or "mail"]
 
-    def get_description(self) -> str:
+    def get_description(self) -> str:  # type: ignore[override]
         scope = self.view.scopes[self._action()]
         action = getattr(self.view, self._action(), None)
         text = (action.__doc__ if action else None) or self.view.__doc__ or ""

@@ -4,7 +4,8 @@ Lanes go before one another; inside a lane workspaces take turns, so that one te
 not delay another's ten.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
@@ -20,6 +21,11 @@ from apps.messages.services.outcomes import Holding
 from apps.messages.states import Lane
 from apps.messages.waits import Wait, WaitCode
 
+# A recipient whose claim ended in a crash may be what killed the worker, or only stood beside it. After one crash few
+# of them are in one process, after more only one: so a crash then tells something, and bystanders get through.
+# By the number of claims in a row, this one included, that nobody has recorded the end of.
+COMPANY = {2: 10, 3: 1}
+APART = timedelta(seconds=1)
 # Workspaces served by one claim; the next claim goes on with those after them.
 MAX_TURNS = 25
 WAITING = "next_attempt_at IS NOT NULL AND lease_until IS NULL"
@@ -66,8 +72,11 @@ class Claimer:
     def __init__(self) -> None:
         self._served_last: dict[int, Any] = {}
 
-    def claim(self, room: Mapping[Lane, int]) -> list[Holding]:
-        """Due recipients, at most as many as there is room for up to each lane; committed when it returns."""
+    def claim(self, room: Mapping[Lane, int], held: Collection[Holding] = ()) -> list[Holding]:
+        """Due recipients, at most as many as there is room for up to each lane; committed when it returns.
+
+        `held`: what this process has in hand, beside which there may be no place for what is suspect.
+        """
         taken: list[Holding] = []
         turns = _turns()
         if not turns:
@@ -80,7 +89,7 @@ class Claimer:
             waiting = self._in_turn(lane, [workspace for _, workspace in group])[: min(MAX_TURNS, places)]
             taken += _take(lane, waiting, share=places // len(waiting), now=now)
             self._served_last[lane] = waiting[-1]
-        return taken
+        return _keep_apart(taken, held)
 
     def _in_turn(self, lane: int, workspaces: list[Any]) -> list[Any]:
         last = self._served_last.get(lane)
@@ -97,15 +106,15 @@ def renew(holdings: Sequence[Holding]) -> set[UUID]:
     return update(Recipient, rows, match=("id", "fence"), where="t.lease_until IS NOT NULL")
 
 
-def release(holdings: Sequence[Holding]) -> None:
-    """Gives back what was claimed and not tried, as it was before the claim."""
-    now = clock.database_now()
+def release(holdings: Sequence[Holding], *, pause: timedelta = timedelta(0)) -> None:
+    """Gives back what was claimed and not tried, as it was before the claim; it is due again after the pause."""
+    due_at = clock.database_now() + pause
     rows = [
         {
             "id": h.recipient_id,
             "fence": h.fence,
             "lease_until": None,
-            "next_attempt_at": now,
+            "next_attempt_at": due_at,
             "crashes": h.crashes - 1,
         }
         for h in holdings
@@ -152,6 +161,24 @@ def _take(lane: int, workspaces: Sequence[Any], *, share: int, now: datetime) ->
     with connection.cursor() as cursor:
         cursor.execute(TAKE.format(due=due), [_prepared(now + lease_time()), *values])
         return [read_holding(row) for row in cursor.fetchall()]
+
+
+def _keep_apart(taken: Sequence[Holding], held: Collection[Holding]) -> list[Holding]:
+    """Gives back the suspects for which there is no place; returns the others."""
+    places = Counter(COMPANY)
+    places.subtract(suspicion for holding in held if (suspicion := _suspicion(holding)))
+    kept, surplus = [], []
+    for holding in taken:
+        suspicion = _suspicion(holding)
+        (kept if suspicion == 0 or places[suspicion] > 0 else surplus).append(holding)
+        places[suspicion] -= 1
+    release(surplus, pause=APART)
+    return kept
+
+
+def _suspicion(holding: Holding) -> int:
+    """Which line of COMPANY it falls under, if any."""
+    return min(holding.crashes, max(COMPANY)) if holding.crashes > 1 else 0
 
 
 def _prepared(moment: datetime) -> Any:

@@ -100,7 +100,7 @@ class Engine:
         if free[Lane.OTP] < CLAIM_AT_LEAST:
             return False
         try:
-            holdings = await database(self._claimer.claim, free)
+            holdings = await database(self._claimer.claim, free, list(self._held.values()))
         except DatabaseAway:
             await asyncio.sleep(AWAY_SECONDS)
             return False

@@ -12,4 +12,6 @@ class EventResource(WireSerializer):
     resource_id = serializers.UUIDField()
     message_id = serializers.UUIDField(allow_null=True)
     created_at = TimeField()
-    data = serializers.DictField(help_text="The facts of this event; its keys depend on the type.")
+    data = serializers.DictField(  # type: ignore[assignment]  # a wire name that Serializer has too
+        help_text="The facts of this event; its keys depend on the type."
+    )

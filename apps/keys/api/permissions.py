@@ -13,6 +13,7 @@ class HasScope(BasePermission):
         if view.action is None:  # no such method here; the view answers 405 next
             return True
         scope = view.scopes[view.action]
-        if not request.user.may(scope):
+        caller: Any = request.user
+        if not caller.may(scope):
             raise InsufficientScope(f"This key lacks the scope {scope}.", details={"requiredScope": scope})
         return True

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from django.db.models import Model, QuerySet
 from rest_framework.exceptions import MethodNotAllowed
-from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
@@ -24,7 +23,7 @@ class WorkspaceViewSet(GenericViewSet):
     model: type[TenantModel]
     scopes: ClassVar[Mapping[str, str]]
     operation_ids: ClassVar[Mapping[str, str]]
-    pagination_class = KeysetPagination
+    pagination_class: Any = KeysetPagination
     filter_backends = (StrictFilterBackend,)
 
     @property
@@ -51,7 +50,7 @@ class WorkspaceViewSet(GenericViewSet):
         page: list[Model] = self.paginate_queryset(self.filter_queryset(rows)) or []
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
-    def http_method_not_allowed(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+    def http_method_not_allowed(self, request: Any, *args: Any, **kwargs: Any) -> Response:
         refusal = MethodNotAllowed(request.method or "")
         refusal.allowed_methods = self.allowed_methods  # type: ignore[attr-defined]
         raise refusal

@@ -93,9 +93,7 @@ def read_send(body: Mapping[str, Any], caller: Caller) -> tuple[Draft, str | Non
     data = _SEND.run_validation(body)
     _check_size(data)
     if data.get("attachments"):
-        raise AttachmentNotFound(
-            details={"fields": {"attachments.0": ["there is no such asset in this workspace"]}}
-        )
+        raise AttachmentNotFound(details={"fields": {"attachments.0": ["there is no such asset in this workspace"]}})
     if data.get("simulation") and not caller.is_test:
         raise Invalid({"simulation": ["works with test keys (sspat_test_...) only"]})
     return _draft(data), data.get("idempotency_key")
@@ -130,9 +128,7 @@ def _distinct(data: Mapping[str, Any]) -> list[Addressee]:
         for box in data.get(kind.value) or ():
             seen.setdefault(box.key, Addressee(kind, box))
     if len(seen) > MAX_RECIPIENTS_PER_MESSAGE:
-        raise Invalid(
-            {"to": [f"to, cc and bcc may name at most {MAX_RECIPIENTS_PER_MESSAGE} recipients together"]}
-        )
+        raise Invalid({"to": [f"to, cc and bcc may name at most {MAX_RECIPIENTS_PER_MESSAGE} recipients together"]})
     return list(seen.values())
 
 

@@ -114,9 +114,7 @@ class AttemptResource(WireSerializer):
     next_attempt_at = TimeField(allow_null=True)
 
     def to_representation(self, attempt: Attempt) -> dict[str, Any]:
-        return {
-            name: None if value == "" else value for name, value in super().to_representation(attempt).items()
-        }
+        return {name: None if value == "" else value for name, value in super().to_representation(attempt).items()}
 
 
 @extend_schema_serializer(component_name="Log")
@@ -133,7 +131,7 @@ class LogResource(WireSerializer):
 class TimelineResource(WireSerializer):
     id = serializers.UUIDField()
     type = serializers.CharField()
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]  # a wire name that Field has too
     created_at = TimeField()
     metadata = serializers.DictField()
 
@@ -144,7 +142,7 @@ class BounceResource(WireSerializer):
     message_id = serializers.UUIDField()
     email = serializers.CharField()
     type = serializers.ChoiceField(choices=BounceType.values)
-    source = serializers.ChoiceField(choices=BounceSource.values)
+    source = serializers.ChoiceField(choices=BounceSource.values)  # type: ignore[assignment]  # as above
     smtp_code = serializers.IntegerField(allow_null=True)
     enhanced_code = serializers.CharField(allow_null=True)
     diagnostic = serializers.CharField()
@@ -153,9 +151,7 @@ class BounceResource(WireSerializer):
     created_at = TimeField()
 
     def to_representation(self, bounce: Bounce) -> dict[str, Any]:
-        return {
-            name: None if value == "" else value for name, value in super().to_representation(bounce).items()
-        }
+        return {name: None if value == "" else value for name, value in super().to_representation(bounce).items()}
 
 
 def show_message(message: Message, recipients: Sequence[Recipient]) -> dict[str, Any]:
@@ -168,9 +164,7 @@ def show_message(message: Message, recipients: Sequence[Recipient]) -> dict[str,
         "to": named[Kind.TO],
         "cc": named[Kind.CC],
         "bcc": named[Kind.BCC],
-        "reply_to": _mailbox(content.reply_to_email, content.reply_to_name)
-        if content.reply_to_email
-        else None,
+        "reply_to": _mailbox(content.reply_to_email, content.reply_to_name) if content.reply_to_email else None,
         **dict.fromkeys(("template_id", "template_version_id", "batch_id", "scheduled_id")),
         "idempotency_key": message.idempotency_key or None,
         "attachments": [],

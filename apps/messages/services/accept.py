@@ -6,22 +6,22 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 
 from apps.core import clock
 from apps.core.ids import new_id
-from apps.core.rows import insert_all
+from apps.core.rows import Part, insert_all
 from apps.domains.errors import DomainNotVerified
-from apps.domains.services import sender_domain
+from apps.domains.services import require_verified
 from apps.events.models import Event
 from apps.events.services import NewEvent, rows_of
 from apps.events.types import EventType, ResourceType
 from apps.keys import idempotency
 from apps.keys.services import Caller
 from apps.messages.models import Message, MessageContent, Recipient
+from apps.messages.services.admission import Admission, ask
 from apps.messages.states import Kind, Lane, Status
 from apps.protocols.address import Mailbox
-from apps.suppressions.services import suppressed_among
 from apps.workspaces import limits
 from apps.workspaces.errors import SendingDisabled
 
@@ -78,37 +78,52 @@ def accept(caller: Caller, draft: Draft, *, use: idempotency.Use | None) -> Acce
     Raises IdempotencyConflict, SendingDisabled, DomainNotVerified, DailyLimitExceeded, HourlyLimitExceeded; then
     nothing is stored and the key may be used again.
     """
-    if use is not None and (message_id := idempotency.earlier(use)) is not None:
-        return _replayed(use.workspace_id, message_id)
-    try:
-        with transaction.atomic():
-            return _store(caller, draft, use)
-    except IntegrityError:
-        # Another request with the same key was faster, by less than our own look above could see.
-        if use is None or (message_id := idempotency.earlier(use)) is None:
-            raise
-        return _replayed(use.workspace_id, message_id)
-
-
-def _store(caller: Caller, draft: Draft, use: idempotency.Use | None) -> Accepted:
+    admission = _admission(caller, draft, use)
+    if use is not None and admission.earlier is not None:
+        return _replayed(use.workspace_id, idempotency.check_same(use, admission.earlier))
     if caller.is_suspended:
         raise SendingDisabled
-    domain_id = _sender_domain(caller, draft.sender.domain)
+    domain_id = _sender_domain(caller, draft.sender.domain, admission)
+    try:
+        return _store(caller, draft, use, domain_id=domain_id, suppressed=admission.suppressed)
+    except IntegrityError:
+        # Another request with the same key was faster, by less than our own look could see.
+        admission = _admission(caller, draft, use)
+        if use is None or admission.earlier is None:
+            raise
+        return _replayed(use.workspace_id, idempotency.check_same(use, admission.earlier))
+
+
+def _admission(caller: Caller, draft: Draft, use: idempotency.Use | None) -> Admission:
     keys = {addressee.mailbox.key for addressee in draft.recipients}
-    suppressed = suppressed_among(caller.workspace_id, keys)
-    limits.reserve(caller.workspace_id, len(keys) - len(suppressed), caller.limits)
-    message = _message_row(caller, draft, domain_id=domain_id, use=use, all_suppressed=suppressed == keys)
+    return ask(caller.workspace_id, domain=draft.sender.domain, keys=keys, use=use)
+
+
+def _sender_domain(caller: Caller, name: str, admission: Admission) -> UUID | None:
+    try:
+        return require_verified(name, admission.domain)
+    except DomainNotVerified:
+        if caller.is_test:  # nothing that a test key sends leaves this server
+            return None
+        raise
+
+
+def _store(
+    caller: Caller, draft: Draft, use: idempotency.Use | None, *, domain_id: UUID | None, suppressed: frozenset[str]
+) -> Accepted:
+    message = _message_row(caller, draft, use, domain_id=domain_id, suppressed=suppressed)
     recipients = _recipient_rows(message, draft, suppressed)
-    events = _events(message, draft, suppressed)
-    insert_all(
-        [
-            *([idempotency.part(use, message["id"])] if use else []),
-            (Message, [message]),
-            (MessageContent, [_content_row(message, draft)]),
-            (Recipient, recipients),
-            (Event, rows_of(events, at=message["created_at"])),
-        ]
-    )
+    open_count = sum(row["next_attempt_at"] is not None for row in recipients)
+    reservation = limits.Reservation(caller.workspace_id, open_count, caller.limits, message["created_at"])
+    parts: list[Part] = [
+        (Message, [message]),
+        (MessageContent, [_content_row(message, draft)]),
+        (Recipient, recipients),
+        (Event, rows_of(_events(message, draft, suppressed), at=message["created_at"])),
+    ]
+    if use is not None:
+        parts.append(idempotency.part(use, message["id"]))
+    reservation.check(insert_all(parts, counting=reservation.statements()))
     return Accepted(
         message_id=message["id"],
         status=message["status"],
@@ -119,19 +134,11 @@ def _store(caller: Caller, draft: Draft, use: idempotency.Use | None) -> Accepte
     )
 
 
-def _sender_domain(caller: Caller, name: str) -> UUID | None:
-    try:
-        return sender_domain(caller.workspace_id, name)
-    except DomainNotVerified:
-        if caller.is_test:  # nothing that a test key sends leaves this server
-            return None
-        raise
-
-
 def _message_row(
-    caller: Caller, draft: Draft, *, domain_id: UUID | None, use: idempotency.Use | None, all_suppressed: bool
+    caller: Caller, draft: Draft, use: idempotency.Use | None, *, domain_id: UUID | None, suppressed: frozenset[str]
 ) -> dict[str, Any]:
     message_id, now = new_id(), clock.now()
+    all_suppressed = all(addressee.mailbox.key in suppressed for addressee in draft.recipients)
     return {
         "id": message_id,
         "workspace_id": caller.workspace_id,
@@ -154,7 +161,6 @@ def _message_row(
 def _content_row(message: Mapping[str, Any], draft: Draft) -> dict[str, Any]:
     return {
         "message_id": message["id"],
-        "workspace_id": message["workspace_id"],
         "reply_to_email": draft.reply_to.email if draft.reply_to else "",
         "reply_to_name": draft.reply_to.name if draft.reply_to else "",
         "headers": dict(draft.headers or {}),
@@ -164,7 +170,7 @@ def _content_row(message: Mapping[str, Any], draft: Draft) -> dict[str, Any]:
     }
 
 
-def _recipient_rows(message: Mapping[str, Any], draft: Draft, suppressed: set[str]) -> list[dict[str, Any]]:
+def _recipient_rows(message: Mapping[str, Any], draft: Draft, suppressed: frozenset[str]) -> list[dict[str, Any]]:
     now = message["created_at"]
     rows = []
     for position, addressee in enumerate(draft.recipients):
@@ -188,7 +194,7 @@ def _recipient_rows(message: Mapping[str, Any], draft: Draft, suppressed: set[st
     return rows
 
 
-def _events(message: Mapping[str, Any], draft: Draft, suppressed: set[str]) -> list[NewEvent]:
+def _events(message: Mapping[str, Any], draft: Draft, suppressed: frozenset[str]) -> list[NewEvent]:
     workspace_id, message_id = message["workspace_id"], message["id"]
     events = []
     if message["status"] == Status.QUEUED:
