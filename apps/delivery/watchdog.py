@@ -18,6 +18,7 @@ from django_q.models import OrmQ, Schedule
 from apps.core import clock
 from apps.core.jobs import CLUSTER_OF, Job, enqueue
 from apps.delivery.models import Drain
+from apps.delivery.services.maintenance import ensure_schedules
 from apps.delivery.shaping import delivery_workers
 from apps.delivery.supervisor import Child, Supervisor
 from apps.messages.models import Recipient
@@ -42,10 +43,13 @@ class Watchdog:
 
     def __init__(self) -> None:
         self._all_well_at = time.monotonic()
+        self._has_schedules = False
 
     def __call__(self, supervisor: Supervisor) -> None:
         delivery, maintenance = supervisor.children
         try:
+            # Here and not before the start, because the database may come up later than we do.
+            self._ensure_schedules()
             missing = self._keep_jobs_queued()
             stalled = _is_stalled()
             late = _is_schedule_late()
@@ -62,6 +66,11 @@ class Watchdog:
             self._all_well_at = time.monotonic()
         if late and time.monotonic() - maintenance.started_at > SCHEDULE_LATE.total_seconds():
             supervisor.restart(maintenance, "its recurring jobs are overdue")
+
+    def _ensure_schedules(self) -> None:
+        if not self._has_schedules:
+            ensure_schedules()
+            self._has_schedules = True
 
     def _is_out_of_patience(self, child: Child) -> bool:
         return time.monotonic() - max(self._all_well_at, child.started_at) > PATIENCE_SECONDS

@@ -163,12 +163,9 @@ class MessageAdmin(IdSearch, ReadOnlyAdmin):
 
 @admin.register(MessageContent)
 class MessageContentAdmin(ReadOnlyAdmin):
-    list_display = ("message_page", "workspace", "has_text", "has_html")
-    list_filter = (WorkspaceFilter,)
-    list_select_related = ("workspace",)
+    list_display = ("message_page", "has_text", "has_html")
     fields = (
         "message_page",
-        "workspace",
         "reply_to_email",
         "reply_to_name",
         "headers_shown",

@@ -99,9 +99,11 @@ def customer(live: Platform) -> LiveApi:
 
 
 def run(live: Platform, *arguments: str) -> str:
-    return subprocess.run(
-        manage(*arguments), cwd=ROOT, env=live.environment, check=True, capture_output=True, text=True
-    ).stdout
+    done = subprocess.run(
+        manage(*arguments), cwd=ROOT, env=live.environment, check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def send_through_restarts(api: LiveApi, server: own_postgres.Server) -> tuple[list[str], list[Answer]]:

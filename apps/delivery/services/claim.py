@@ -172,7 +172,8 @@ def _keep_apart(taken: Sequence[Holding], held: Collection[Holding]) -> list[Hol
         suspicion = _suspicion(holding)
         (kept if suspicion == 0 or places[suspicion] > 0 else surplus).append(holding)
         places[suspicion] -= 1
-    release(surplus, pause=APART)
+    if surplus:
+        release(surplus, pause=APART)
     return kept
 
 

@@ -4,7 +4,6 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from apps.delivery.services.maintenance import ensure_schedules
 from apps.delivery.supervisor import Supervisor
 from apps.delivery.watchdog import Watchdog, clusters
 
@@ -13,5 +12,4 @@ class Command(BaseCommand):
     help = "Delivers mail until it is stopped (SIGTERM or Ctrl-C); what is on its way is finished or given back."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        ensure_schedules()
         Supervisor(clusters(), watch=Watchdog()).run()
