@@ -20,3 +20,4 @@ max_requests_jitter = 5_000
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
 loglevel = "warning"
 control_socket_disable = True
+raw_env = ["STACKSHIFT_ROLE=web"]

@@ -102,9 +102,10 @@ TEMPLATES = [
 # --- Database -----------------------------------------------------------------------------------------------
 DATABASES = {"default": environ.Env.db_url_config(env_text("DATABASE_URL", f"sqlite:///{VAR}/stackshift.sqlite3"))}
 DATABASES["default"]["CONN_MAX_AGE"] = 600  # django-q2 would connect anew for every poll otherwise
-# The web server asks nothing before it asks: after an outage each connection fails once, with 503. Workers of
+# The web server asks nothing before it asks: after an outage each connection fails once, with 503. The workers of
 # django-q2 would die of it.
-DATABASES["default"]["CONN_HEALTH_CHECKS"] = "Q_CLUSTER_NAME" in os.environ
+IS_WEB = env_text("STACKSHIFT_ROLE") == "web"  # set by gunicorn.conf.py
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = not IS_WEB
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
         # Deferred transactions fail with "database is locked" as soon as two processes upgrade to a write.
@@ -113,8 +114,9 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         # FULL, because "accepted" promises that the message survives a power cut.
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
     }
-else:
-    # Statements are parsed and planned once per connection, and values travel apart from them.
+elif IS_WEB:
+    # Requests repeat the same few statements, so each connection has them planned once. Workers join whole arrays
+    # with growing tables, where a plan made for an empty table would be kept too long.
     DATABASES["default"]["OPTIONS"] = {"server_side_binding": True, "prepare_threshold": 3}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REDIS_URL = env_text("REDIS_URL")

@@ -6,7 +6,7 @@ PostgreSQL rows travel as one array per column, so that the statement's text is 
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import orjson
@@ -94,11 +94,11 @@ class _Plan:
     """How rows with these columns travel to one kind of database."""
 
     def __init__(self, model: type[models.Model], names: Sequence[str]) -> None:
-        fields = [model._meta.get_field(name) for name in names]
+        fields = [cast("models.Field[Any, Any]", model._meta.get_field(name)) for name in names]
         quote = connection.ops.quote_name
         self._is_postgresql = connection.vendor == "postgresql"
         self._table = quote(model._meta.db_table)
-        self._columns = {field.attname: quote(field.column) for field in fields}
+        self._columns = {field.attname: quote(str(field.column)) for field in fields}
         self._fields = [(field.attname, _preparer(field)) for field in fields]
         self._places = f"({', '.join(['%s'] * len(fields))})"
         self._typed = f"({', '.join(f'%s::{_type(field)}' for field in fields)})"
@@ -172,4 +172,3 @@ def _as_is(value: Any) -> Any:
 @cache
 def _plan(model: type[models.Model], vendor: str, names: tuple[str, ...]) -> _Plan:
     return _Plan(model, names)
-

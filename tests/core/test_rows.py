@@ -6,43 +6,68 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from apps.core.ids import new_id
-from apps.core.rows import insert, insert_all
+from apps.core.rows import insert, insert_all, update
 from apps.events.models import Event
 from apps.events.types import EventType, ResourceType
 from apps.keys.models import IdempotencyKey
-from apps.messages.models import Message, MessageContent
+from apps.messages.models import Message
+from apps.messages.states import Status
 from apps.workspaces.models import UsageCount, Workspace
 
 MOMENT = datetime(2026, 5, 12, 9, 30, 15, 123456, tzinfo=UTC)
 
 
-def event(workspace: Workspace, **changes: object) -> dict[str, object]:
+def event(workspace: Workspace) -> dict[str, object]:
     return {
+        "id": new_id(),
         "workspace_id": workspace.pk,
         "type": EventType.MESSAGE_QUEUED.value,
         "resource_type": ResourceType.MESSAGE.value,
         "resource_id": new_id(),
         "data": {"text": 'ä 😀 "quoted" \\', "list": [1, None, True]},
         "created_at": MOMENT,
-        **changes,
     }
 
 
 def message(workspace: Workspace) -> dict[str, object]:
+    """What a message cannot do without; the database fills in the rest."""
     identifier = new_id()
     return {
         "id": identifier,
         "workspace_id": workspace.pk,
+        "status": Status.QUEUED.value,
         "from_email": "a@shop.example",
+        "from_name": "",
         "subject": "x",
         "rfc_message_id": f"{identifier}@shop.example",
+        "idempotency_key": "",
+        "stream": "",
+        "tags": {},
         "created_at": MOMENT,
         "updated_at": MOMENT,
     }
 
 
+def key(workspace: Workspace) -> dict[str, object]:
+    return {
+        "id": new_id(),
+        "workspace_id": workspace.pk,
+        "family": "send",
+        "key": "k",
+        "fingerprint": "f",
+        "resource_id": new_id(),
+        "created_at": MOMENT,
+    }
+
+
+def count_one(*, ceiling: int) -> tuple[str, list[object]]:
+    """A statement that counts, as limits do: it writes a row, or none where the ceiling is reached."""
+    sql = "UPDATE workspaces_usagecount SET recipients = recipients + 1 WHERE period = %s AND recipients < %s"
+    return sql, ["day", ceiling]
+
+
 def test_insert_writes_what_the_orm_reads(workspace: Workspace) -> None:
-    row = event(workspace, id=new_id())
+    row = event(workspace)
 
     insert(Event, [row])
 
@@ -51,47 +76,73 @@ def test_insert_writes_what_the_orm_reads(workspace: Workspace) -> None:
     assert stored.message_id is None
 
 
-def test_insert_gives_defaults_to_what_is_left_out(workspace: Workspace) -> None:
-    row = message(workspace)
+def test_insert_leaves_the_rest_to_the_database(workspace: Workspace) -> None:
+    insert_all([(Message, [message(workspace)])])
 
-    insert_all([(Message, [row]), (MessageContent, [{"message_id": row["id"], "workspace_id": workspace.pk}])])
-
-    stored = Message.objects.of(workspace.pk).select_related("content").get()
-    assert (stored.status, stored.tags, stored.attempt_count, stored.sent_at) == ("queued", {}, 0, None)
-    assert (stored.content.headers, stored.content.text, stored.content.scenario) == ({}, None, "")
+    stored = Message.objects.of(workspace.pk).get()
+    assert (stored.attempt_count, stored.last_error, stored.sent_at) == (0, "", None)
 
 
-def test_insert_gives_each_row_an_id_of_its_own(workspace: Workspace) -> None:
-    insert(Event, [event(workspace) for _ in range(3)])
+@pytest.mark.parametrize("count", [1, 2, 3, 5_000])
+def test_insert_takes_any_number_of_rows(workspace: Workspace, count: int) -> None:
+    rows = [event(workspace) for _ in range(count)]
 
-    assert len(set(Event.objects.of(workspace.pk).values_list("pk", flat=True))) == 3
+    insert(Event, rows)
 
-
-def test_insert_takes_more_rows_than_one_statement_can(workspace: Workspace) -> None:
-    insert(Event, [event(workspace) for _ in range(5_000)])
-
-    assert Event.objects.of(workspace.pk).count() == 5_000
+    stored = set(Event.objects.of(workspace.pk).values_list("pk", flat=True))
+    assert stored == {row["id"] for row in rows}
 
 
-def test_insert_of_nothing_does_nothing(workspace: Workspace) -> None:
-    insert(Event, [])
-    insert_all([(Event, []), (IdempotencyKey, [])])
+def test_insert_all_leaves_out_parts_without_rows(workspace: Workspace) -> None:
+    insert_all([(IdempotencyKey, []), (Event, [event(workspace)])])
 
-    assert Event.objects.of(workspace.pk).count() == 0
-
-
-def test_insert_leaves_automatic_ids_to_the_database(workspace: Workspace) -> None:
-    insert(UsageCount, [{"workspace_id": workspace.pk, "period": "day", "starts_at": MOMENT, "recipients": 7}])
-
-    assert UsageCount.objects.get(workspace=workspace).recipients == 7
+    assert Event.objects.of(workspace.pk).count() == 1
 
 
-def test_insert_raises_what_a_constraint_says(workspace: Workspace) -> None:
-    key = {"workspace_id": workspace.pk, "family": "send", "key": "k", "fingerprint": "f", "resource_id": new_id()}
-    key["created_at"] = MOMENT
-    insert(IdempotencyKey, [key])
+def test_insert_raises_what_a_constraint_says_and_stores_nothing(workspace: Workspace) -> None:
+    insert(IdempotencyKey, [key(workspace)])
 
     with pytest.raises(IntegrityError), transaction.atomic():
-        insert_all([(Message, [message(workspace)]), (IdempotencyKey, [key])])
+        insert_all([(Message, [message(workspace)]), (IdempotencyKey, [key(workspace)])])
 
     assert Message.objects.of(workspace.pk).count() == 0
+
+
+@pytest.mark.parametrize(("ceiling", "counts", "stored"), [(8, [1], 1), (7, [0], 0)])
+def test_insert_stores_only_what_could_be_counted(
+    workspace: Workspace, ceiling: int, counts: list[int], stored: int
+) -> None:
+    UsageCount.objects.create(workspace=workspace, period="day", starts_at=MOMENT, recipients=7)
+
+    answer = insert_all([(Event, [event(workspace)])], counting=[count_one(ceiling=ceiling)])
+
+    assert answer == counts
+    assert Event.objects.of(workspace.pk).count() == stored
+    assert UsageCount.objects.get().recipients == 7 + stored
+
+
+def test_update_changes_rows_and_says_which(workspace: Workspace) -> None:
+    rows = [message(workspace) for _ in range(3)]
+    insert(Message, rows)
+    gone = new_id()
+    changes = [{"id": identifier, "status": "sent", "sent_at": MOMENT} for identifier in (rows[0]["id"], gone)]
+
+    changed = update(Message, changes, match=("id",))
+
+    assert changed == {rows[0]["id"]}
+    stored = dict(Message.objects.of(workspace.pk).values_list("pk", "status"))
+    assert stored == {rows[0]["id"]: "sent", rows[1]["id"]: "queued", rows[2]["id"]: "queued"}
+
+
+def test_update_leaves_rows_that_no_longer_match(workspace: Workspace) -> None:
+    row = message(workspace)
+    insert(Message, [row])
+
+    changed = update(Message, [{"id": row["id"], "status": "sent"}], match=("id",), where="t.status = 'deferred'")
+
+    assert changed == set()
+    assert Message.objects.of(workspace.pk).get().status == "queued"
+
+
+def test_update_of_nothing_does_nothing(workspace: Workspace) -> None:
+    assert update(Message, [], match=("id",)) == set()
