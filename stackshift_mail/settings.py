@@ -128,6 +128,7 @@ LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_I18N = False
 USE_TZ = True
+DATETIME_FORMAT = "Y-m-d H:i:s"
 
 # --- Static files -------------------------------------------------------------------------------------------
 STATIC_URL = "/static/"

@@ -22,8 +22,11 @@ _OURS += ("PUBLIC_URL", "PORT", "DEBUG", "WEB_WORKERS", "DELIVERY_WORKERS", "LOG
 for _name in [name for name in os.environ if name.startswith(_OURS)]:
     del os.environ[_name]
 
-FOLDER = Path(tempfile.mkdtemp(prefix="stackshift-tests-"))
-atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
+# The first process makes the folder and takes it away; its workers end without a chance to tidy up after themselves.
+if "TEST_RUN_FOLDER" not in os.environ:
+    os.environ["TEST_RUN_FOLDER"] = tempfile.mkdtemp(prefix="stackshift-tests-")
+    atexit.register(shutil.rmtree, os.environ["TEST_RUN_FOLDER"], ignore_errors=True)
+FOLDER = Path(tempfile.mkdtemp(dir=os.environ["TEST_RUN_FOLDER"]))
 os.environ["STACKSHIFT_VAR"] = str(FOLDER)
 os.environ["SECRET_KEY"] = "for-tests-only-" + "0" * 40
 os.environ["FIELD_KEYS"] = "Zm9yLXRlc3RzLW9ubHktMDAwMDAwMDAwMDAwMDAwMDA="

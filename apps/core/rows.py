@@ -26,6 +26,8 @@ def insert(model: type[models.Model], rows: Sequence[Row]) -> None:
 
     Raises IntegrityError as the ORM would. Inside a transaction it is all or nothing.
     """
+    if not rows:
+        return
     plan = _plan(model, connection.vendor, tuple(rows[0]))
     with connection.cursor() as cursor:
         for chunk in plan.chunks(rows):

@@ -80,9 +80,7 @@ def _refusal(code: str | None, enhanced: str | None) -> Answer:
 def _keep(message_id: UUID, holdings: Sequence[Holding], sender: str, content: bytes) -> None:
     """Once per recipient, as a mailbox would; a repeat after an ambiguous attempt shows as a second copy."""
     now = clock.now()
-    subject = (
-        Message.objects.across_workspaces().filter(pk=message_id).values_list("subject", flat=True).first()
-    )
+    subject = Message.objects.across_workspaces().filter(pk=message_id).values_list("subject", flat=True).first()
     rows = [
         {
             "id": new_id(),

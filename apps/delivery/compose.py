@@ -66,17 +66,14 @@ def _write(stored: Stored, keys: Sequence[dkim.SigningKey]) -> tuple[bytes, bool
     message = mime.compose(mail)
     if keys:
         signed_at = stored.message.created_at
-        message = (
-            dkim.sign(message, keys, signed_at=signed_at, expires_at=signed_at + SIGNATURE_LIFETIME) + message
-        )
+        message = dkim.sign(message, keys, signed_at=signed_at, expires_at=signed_at + SIGNATURE_LIFETIME) + message
     return message, mime.needs_smtputf8(mail)
 
 
 def _mail(stored: Stored) -> mime.Mail:
     content, message = stored.content, stored.message
     named = {
-        kind: tuple(Mailbox(r.email, r.name) for r in stored.named if r.kind == kind)
-        for kind in (Kind.TO, Kind.CC)
+        kind: tuple(Mailbox(r.email, r.name) for r in stored.named if r.kind == kind) for kind in (Kind.TO, Kind.CC)
     }
     reply_to = Mailbox(content.reply_to_email, content.reply_to_name) if content.reply_to_email else None
     return mime.Mail(

@@ -49,9 +49,7 @@ class _Unopened:
 class Pool:
     """All parcels to one destination from this process. Lanes go before one another."""
 
-    def __init__(
-        self, destination: Destination, *, router: Router, gate: Gate, permits: asyncio.Semaphore
-    ) -> None:
+    def __init__(self, destination: Destination, *, router: Router, gate: Gate, permits: asyncio.Semaphore) -> None:
         self.destination = destination
         self._router, self._gate, self._permits = router, gate, permits
         self._queue: asyncio.PriorityQueue[tuple[int, int, Errand]] = asyncio.PriorityQueue()
@@ -66,10 +64,7 @@ class Pool:
             self._finished_at = time.monotonic()
         errand = Errand(parcel, asyncio.get_running_loop().create_future())
         self._queue.put_nowait((parcel.lane, next(self._order), errand))
-        if (
-            self._queue.qsize() > self._idle
-            and len(self._workers) < self.destination.limits.connections_here()
-        ):
+        if self._queue.qsize() > self._idle and len(self._workers) < self.destination.limits.connections_here():
             task = asyncio.create_task(self._work())
             self._workers.add(task)
             task.add_done_callback(self._ended)
@@ -189,9 +184,7 @@ class Pool:
 
     async def _open(self) -> _Opened | _Unopened:
         """The first server that lets us in: every address of every host, in order (RFC 5321 section 5.1)."""
-        last = _Unopened(
-            Failure(FailureKind.UNREACHABLE, Phase.CONNECT, "there is no server to try", 0), "", ""
-        )
+        last = _Unopened(Failure(FailureKind.UNREACHABLE, Phase.CONNECT, "there is no server to try", 0), "", "")
         for host in self.destination.hosts:
             targets, reason = await self._router.targets(host)
             if not targets:

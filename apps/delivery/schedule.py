@@ -47,9 +47,7 @@ SCHEDULES = {
         ),
         timedelta(hours=48),
     ),
-    Lane.BULK: Schedule(
-        (15 * MINUTE, 30 * MINUTE, 1 * HOUR, 2 * HOUR, 4 * HOUR, 8 * HOUR), timedelta(hours=72)
-    ),
+    Lane.BULK: Schedule((15 * MINUTE, 30 * MINUTE, 1 * HOUR, 2 * HOUR, 4 * HOUR, 8 * HOUR), timedelta(hours=72)),
 }
 # How long a destination rests after so many failed connections in a row.
 PAUSES = Schedule((30, 60, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 15 * MINUTE), timedelta.max)

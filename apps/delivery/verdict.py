@@ -25,9 +25,7 @@ def after_carriage(holding: Holding, carried: Carried, *, scenario: str, pause: 
     is_ambiguous = carried.is_ambiguous and isinstance(answer, Failure) and answer.command is Phase.DOT
     if isinstance(answer, Reply) and answer.code < 300:
         complained = Reason.COMPLAINT if scenario == "complained" else None
-        return Outcome(
-            holding, Status.SENT, _facts(AttemptStatus.SENT, answer, meaning, carried), suppress=complained
-        )
+        return Outcome(holding, Status.SENT, _facts(AttemptStatus.SENT, answer, meaning, carried), suppress=complained)
     if meaning.permanent:
         return _refused(holding, answer, meaning, carried)
     status = AttemptStatus.AMBIGUOUS if is_ambiguous else AttemptStatus.DEFERRED
@@ -82,13 +80,10 @@ def _later(
         return Outcome(holding, Status.FAILED, facts, is_charged=is_charged, error=EXPIRED + answer.line)
     code = WaitCode.RETRY if is_charged else WaitCode.DESTINATION_PAUSED
     wait = Wait(code, answer.line)
-    return Outcome(
-        holding, Status.DEFERRED, facts, wait, retry_in=gap, is_charged=is_charged, error=answer.line
-    )
+    return Outcome(holding, Status.DEFERRED, facts, wait, retry_in=gap, is_charged=is_charged, error=answer.line)
 
 
 def _facts(status: AttemptStatus, answer: Answer, meaning: Meaning, carried: Carried) -> AttemptFacts:
-    is_reply = isinstance(answer, Reply)
     return AttemptFacts(
         status=status,
         started_at=carried.started_at,
@@ -97,8 +92,8 @@ def _facts(status: AttemptStatus, answer: Answer, meaning: Meaning, carried: Car
         remote_host=carried.host,
         remote_address=carried.address,
         tls=carried.tls,
-        smtp_code=answer.code if is_reply else None,
-        enhanced_code=(answer.enhanced or "") if is_reply else "",
+        smtp_code=answer.code if isinstance(answer, Reply) else None,
+        enhanced_code=(answer.enhanced or "") if isinstance(answer, Reply) else "",
         response=answer.line,
         fault=meaning.fault.value,
         rule=meaning.rule,

@@ -7,7 +7,6 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from apps.core import clock
 from apps.core.admin import ConsoleAdmin, ReadOnlyAdmin, ReadOnlyInline, ServiceForm, page_link, verbatim
 from apps.domains import services
 from apps.domains.models import DkimKey, Domain, DomainRecord, Status
@@ -93,15 +92,14 @@ class DomainAdmin(ConsoleAdmin):
     @admin.action(description="Disable: send nothing from it", permissions=["operate"])
     def disable(self, request: HttpRequest, queryset: QuerySet[Domain]) -> None:
         for domain in queryset:
-            if _move(domain, to=Status.DISABLED, among=queryset.exclude(status=Status.DISABLED)):
+            if services.disable(domain):
                 self.log_change(request, domain, "Disabled.")
                 messages.success(request, f"{domain.name} is disabled.")
 
     @admin.action(description="Enable and verify", permissions=["operate"])
     def enable(self, request: HttpRequest, queryset: QuerySet[Domain]) -> None:
         for domain in _few(request, queryset):
-            if _move(domain, to=Status.PENDING, among=queryset.filter(status=Status.DISABLED)):
-                domain.refresh_from_db()
+            if services.enable(domain):
                 self._verify(request, domain, "Enabled")
 
     def _verify(self, request: HttpRequest, domain: Domain, what: str) -> None:
@@ -153,8 +151,3 @@ def _few(request: HttpRequest, queryset: QuerySet[Domain]) -> list[Domain]:
         return chosen
     messages.error(request, f"Choose at most {MAX_VERIFIED} domains; each may wait for a slow DNS server.")
     return []
-
-
-def _move(domain: Domain, *, to: Status, among: QuerySet[Domain]) -> bool:
-    """Changes the status unless somebody was faster."""
-    return among.filter(pk=domain.pk).update(status=to, updated_at=clock.now()) == 1

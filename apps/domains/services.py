@@ -1,11 +1,13 @@
 """What can be done with sender domains: add, verify, remove, and ask whether one may send."""
 
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from publicsuffixlist import PublicSuffixList
 
 from apps.core import clock
@@ -58,7 +60,10 @@ def verify(domain: Domain) -> Domain:
         return domain
     resolver = _resolver(settings.MAIL_DNS_SERVERS)
     rows = list(records_of(domain))
-    results = {row.purpose: check(_expected(row), resolver) for row in rows}
+    # Side by side, so that DNS servers that do not answer cost one time-out and not one for each record.
+    with ThreadPoolExecutor(max_workers=len(rows)) as threads:
+        found = list(threads.map(lambda row: check(_expected(row), resolver), rows))
+    results = {row.purpose: result for row, result in zip(rows, found, strict=True)}
     try:
         with transaction.atomic():
             _store(domain, rows, results, may_own=True)
@@ -68,6 +73,18 @@ def verify(domain: Domain) -> Domain:
             _store(domain, rows, results, may_own=False)
     domain.refresh_from_db()
     return domain
+
+
+def disable(domain: Domain) -> bool:
+    """Lets nothing more be sent from a domain; False where that was so. Its queued mail waits and says why."""
+    return _move(
+        domain, to=Status.DISABLED, among=Domain.objects.of(domain.workspace_id).exclude(status=Status.DISABLED)
+    )
+
+
+def enable(domain: Domain) -> bool:
+    """Makes a disabled domain pending, to be verified again; False where it was not disabled."""
+    return _move(domain, to=Status.PENDING, among=Domain.objects.of(domain.workspace_id).filter(status=Status.DISABLED))
 
 
 def trust(domain: Domain) -> None:
@@ -215,6 +232,14 @@ def _status(rows: list[DomainRecord]) -> Status:
     if found == {CheckStatus.VERIFIED}:
         return Status.VERIFIED
     return Status.FAILED if CheckStatus.FAILED in found else Status.PENDING
+
+
+def _move(domain: Domain, *, to: Status, among: QuerySet[Domain]) -> bool:
+    """Changes the status unless somebody was faster."""
+    moved = among.filter(pk=domain.pk).update(status=to, updated_at=clock.now()) == 1
+    if moved:
+        domain.status = to
+    return moved
 
 
 _EVENT_OF = {Status.VERIFIED: EventType.DOMAIN_VERIFIED, Status.FAILED: EventType.DOMAIN_FAILED}

@@ -14,7 +14,8 @@ from apps.core.ids import parse_id
 from apps.events.models import Event
 from apps.events.types import ResourceType
 from apps.messages.models import Attempt, Bounce, Message, MessageContent, Recipient
-from apps.messages.states import OPEN, Status
+from apps.messages.services.release import make_due
+from apps.messages.states import OPEN
 from apps.messages.waits import EXPLANATIONS, WaitCode
 from apps.suppressions.models import Suppression
 from apps.workspaces.admin import WorkspaceFilter
@@ -245,9 +246,7 @@ class RecipientAdmin(IdSearch, ReadOnlyAdmin):
     def try_now(self, request: HttpRequest, queryset: QuerySet[Recipient]) -> None:
         """Makes due what waits for a time or for a person; what a worker holds is left alone."""
         rows = list(queryset)
-        waiting = queryset.filter(status__in=[Status.QUEUED, Status.DEFERRED], lease_until=None)
-        released = set(waiting.values_list("pk", flat=True))
-        waiting.filter(pk__in=released).update(next_attempt_at=clock.database_now(), crashes=0)
+        released = make_due([row.pk for row in rows])
         for row in rows:
             if row.pk in released:
                 self.log_change(request, row, "Made due now.")

@@ -44,9 +44,7 @@ class Message(TenantModel):
 class MessageContent(models.Model):
     """The body of a message and what else its composition needs."""
 
-    message = models.OneToOneField(
-        Message, on_delete=models.CASCADE, primary_key=True, related_name="content"
-    )
+    message = models.OneToOneField(Message, on_delete=models.CASCADE, primary_key=True, related_name="content")
     reply_to_email = models.CharField(max_length=320, blank=True)
     reply_to_name = models.CharField(max_length=200, blank=True)
     headers = models.JSONField(default=dict)
@@ -99,9 +97,7 @@ class Recipient(TenantModel):
                 name="recipient_due",
                 condition=Q(next_attempt_at__isnull=False, lease_until__isnull=True),
             ),
-            models.Index(
-                fields=["lease_until"], name="recipient_leased", condition=Q(lease_until__isnull=False)
-            ),
+            models.Index(fields=["lease_until"], name="recipient_leased", condition=Q(lease_until__isnull=False)),
         ]
 
     def __str__(self) -> str:
@@ -136,9 +132,7 @@ class Attempt(TenantModel):
     next_attempt_at = models.DateTimeField(null=True)
 
     class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["recipient", "number"], name="attempt_recorded_once")
-        ]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["recipient", "number"], name="attempt_recorded_once")]
         indexes: ClassVar = [models.Index(fields=["message", "id"], name="attempt_by_message")]
 
     def __str__(self) -> str:

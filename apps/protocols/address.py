@@ -146,9 +146,7 @@ def _read_phrase(phrase: str) -> str:
     if quoted:
         return re.sub(r"\\(.)", r"\1", quoted[1])
     if _NEEDS_QUOTES.search(phrase):
-        raise AddressError(
-            'Give one mailbox; a name with special characters must stand in double quotes ("").'
-        )
+        raise AddressError('Give one mailbox; a name with special characters must stand in double quotes ("").')
     return phrase
 
 
@@ -170,9 +168,7 @@ def _normalised(local: str) -> str:
     """RFC 6532, 3.1: NFC, once it is sure that normalising cannot turn one mailbox into another."""
     for char in local:
         if not char.isascii() and not _is_stable(char):
-            raise AddressError(
-                "The part before the @ holds a character that is not allowed or looks like another one."
-            )
+            raise AddressError("The part before the @ holds a character that is not allowed or looks like another one.")
     return unicodedata.normalize("NFC", local)
 
 

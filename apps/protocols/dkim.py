@@ -84,9 +84,7 @@ def public_record(pem: str) -> str:
         # RFC 8463, 4: the bare 32 octets, not wrapped in ASN.1.
         return f"v=DKIM1; k=ed25519; p={_text64(key.public_key().public_bytes_raw())}"
     # RFC 6376 erratum 3017: the SubjectPublicKeyInfo that everybody publishes.
-    wrapped = key.public_key().public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    wrapped = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     return f"v=DKIM1; k=rsa; p={_text64(wrapped)}"
 
 
@@ -106,8 +104,7 @@ def sign(message: bytes, keys: Sequence[SigningKey], *, signed_at: datetime, exp
     signed_fields = _signed_fields(fields, names)
     body_hash = _text64(hashlib.sha256(_relaxed_body(body)).digest())
     return b"".join(
-        _signature(key, signed_fields, f"{times}\r\n\th={_folded_names(names)};\r\n\tbh={body_hash};")
-        for key in keys
+        _signature(key, signed_fields, f"{times}\r\n\th={_folded_names(names)};\r\n\tbh={body_hash};") for key in keys
     )
 
 

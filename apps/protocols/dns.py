@@ -177,14 +177,11 @@ def _server(text: str) -> Server:
     match = _SERVER.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} is not address:port (IPv6 as [address]:port)")
-    if match["v6"]:
-        address = str(ipaddress.IPv6Address(match["v6"]))
-    else:
-        address = str(ipaddress.IPv4Address(match["v4"]))
+    host = ipaddress.IPv6Address(match["v6"]) if match["v6"] else ipaddress.IPv4Address(match["v4"])
     port = int(match["port"] or 53)
     if not 1 <= port <= 65535:
         raise ValueError(f"{text!r}: the port is not between 1 and 65535")
-    return address, port
+    return str(host), port
 
 
 def _configure(
@@ -315,9 +312,7 @@ def _failure(error: dns.exception.DNSException) -> str:
     return UNREACHABLE if isinstance(cause, OSError | EOFError) else MALFORMED
 
 
-def _missing(
-    name: str, kind: _Kind[Value], *, reason: str, no_such_name: bool = False, ttl: int = 0
-) -> Answer[Value]:
+def _missing(name: str, kind: _Kind[Value], *, reason: str, no_such_name: bool = False, ttl: int = 0) -> Answer[Value]:
     return Answer(name, kind.rdtype, Outcome.MISSING, ttl=ttl, reason=reason, no_such_name=no_such_name)
 
 
@@ -340,6 +335,4 @@ def _both(v4: Answer[str], v6: Answer[str]) -> Answer[str]:
     # A name that one of the two knows exists, whatever the other says.
     sure = v4 if not v4.no_such_name else v6
     ttl = min(v4.ttl, v6.ttl)
-    return Answer(
-        v4.name, rdtype, Outcome.MISSING, ttl=ttl, reason=sure.reason, no_such_name=sure.no_such_name
-    )
+    return Answer(v4.name, rdtype, Outcome.MISSING, ttl=ttl, reason=sure.reason, no_such_name=sure.no_such_name)

@@ -101,12 +101,8 @@ def _content(rule: str, explanation: str, *, alert: bool = False) -> Meaning:
     return Meaning(Fault.CONTENT, rule, explanation, permanent=True, alert=alert)
 
 
-def _way(
-    rule: str, explanation: str, *, charge: Charge = Charge.MESSAGE, bounce: Bounce | None = None
-) -> Meaning:
-    return Meaning(
-        Fault.INFRASTRUCTURE, rule, explanation, permanent=True, bounce=bounce, counts_against=charge
-    )
+def _way(rule: str, explanation: str, *, charge: Charge = Charge.MESSAGE, bounce: Bounce | None = None) -> Meaning:
+    return Meaning(Fault.INFRASTRUCTURE, rule, explanation, permanent=True, bounce=bounce, counts_against=charge)
 
 
 def _down(rule: str, explanation: str, *, alert: bool = False) -> Meaning:
@@ -142,27 +138,19 @@ USER_UNKNOWN = _text(
     r"(?:invalid|not a valid|is not a known) (?:recipient|mailbox|user)\b",
     r"this user doesn.?t have an? \S+ account",
 )
-MAILBOX_FULL = _text(
-    r"mailbox.{0,30}\bfull|over ?quota|quota (?:exceeded|full)|exceed\w* .{0,30}quota|out of storage"
-)
+MAILBOX_FULL = _text(r"mailbox.{0,30}\bfull|over ?quota|quota (?:exceeded|full)|exceed\w* .{0,30}quota|out of storage")
 DISABLED = _text(r"(?:mailbox|account|user)\b.{0,40}\b(?:disabled|inactive|suspended|deactivated|closed)")
-TOO_LARGE = _text(
-    r"too (?:large|big|long)|message size|size limit|exceed\w* .{0,40}\b(?:size|maximum)|fixed maximum"
-)
+TOO_LARGE = _text(r"too (?:large|big|long)|message size|size limit|exceed\w* .{0,40}\b(?:size|maximum)|fixed maximum")
 # "Too many invalid recipients" is a reproach, not a limit.
 TOO_MANY = _text(r"too many (?!invalid|unknown|bad|non)(?:\w+ ){0,2}(?:recipients|rcpts|domains|addresses)")
 STORAGE = _text(r"storage|disk|space|resources")
 
-_GREYLISTED = _later(
-    "greylisted", "The server asks unknown senders to come again; it usually accepts the next try."
-)
+_GREYLISTED = _later("greylisted", "The server asks unknown senders to come again; it usually accepts the next try.")
 _BLOCKED = _policy("block_listed", "The server refuses this sending address because of its reputation.")
 _FULL = _soft("mailbox_full", "The mailbox is full.")
 _FULL_NOW = _later("mailbox_full_now", "The mailbox is full for now.")
 _LARGE = _content("message_too_large", "The message is larger than the server takes.")
-_SPLIT = Meaning(
-    Fault.TEMPORARY, "too_many_recipients", "The server takes no more recipients in one go.", split=True
-)
+_SPLIT = Meaning(Fault.TEMPORARY, "too_many_recipients", "The server takes no more recipients in one go.", split=True)
 SENDER = _policy("sender_refused", "The server does not accept our sender address.", slow=False)
 _CLOSING = _down("server_closing", "The server is closing the connection or too busy.")
 _NULL_MX = _dead("null_mx", "The domain takes no mail at all (null MX); true of every address in it.")
@@ -173,9 +161,7 @@ ENHANCED: tuple[Rule, ...] = (
     Rule(_GREYLISTED, _codes("4.*.*"), text=GREYLISTED),
     Rule(SENDER, _codes("x.1.*"), text=SENDER_TEXT),
     Rule(
-        _soft(
-            "mailbox_rate", "The mailbox receives more mail than its provider allows; the address is alive."
-        ),
+        _soft("mailbox_rate", "The mailbox receives more mail than its provider allows; the address is alive."),
         _codes("5.2.1"),
         text=_text(r"receiving mail (?:at a rate|too (?:quickly|fast))"),
     ),
@@ -191,16 +177,12 @@ ENHANCED: tuple[Rule, ...] = (
     ),
     # The address: RFC 3463 section 3.2.
     Rule(_dead("no_such_mailbox", "There is no such mailbox."), _codes("5.1.1")),
-    Rule(
-        _dead("no_such_host", "The domain of the address does not exist or takes no mail."), _codes("5.1.2")
-    ),
+    Rule(_dead("no_such_host", "The domain of the address does not exist or takes no mail."), _codes("5.1.2")),
     Rule(_dead("bad_address_syntax", "The server cannot read the address."), _codes("5.1.3")),
     Rule(_dead("ambiguous_address", "The address fits more than one mailbox."), _codes("5.1.4")),
     Rule(_dead("mailbox_moved", "The mailbox has moved and left no address."), _codes("5.1.6")),
     Rule(
-        _policy(
-            "our_sender_address", "The server finds fault with our sender address or its domain.", slow=False
-        ),
+        _policy("our_sender_address", "The server finds fault with our sender address or its domain.", slow=False),
         _codes("x.1.7", "x.1.8"),
     ),
     Rule(_NULL_MX, _codes("5.1.10")),
@@ -244,9 +226,7 @@ ENHANCED: tuple[Rule, ...] = (
     ),
     Rule(_policy("rate", "The server sees too much mail from us."), _codes("x.7.28")),
     Rule(_policy("tls_needed", "The server wants TLS."), _codes("x.7.29")),
-    Rule(
-        _policy("dkim", "DKIM does not pass for this mail."), _codes("x.7.20", "x.7.21", "x.7.22", "x.7.30")
-    ),
+    Rule(_policy("dkim", "DKIM does not pass for this mail."), _codes("x.7.20", "x.7.21", "x.7.22", "x.7.30")),
     Rule(_policy("dmarc_missing", "The sender domain has no DMARC record."), _codes("x.7.31")),
     Rule(_policy("alignment", "The From domain is not aligned with SPF or DKIM."), _codes("x.7.32")),
     Rule(
@@ -325,9 +305,7 @@ BEFORE_MAIL: tuple[Rule, ...] = (
 # What remains if no rule matched.
 DEFERRED = _later("unexplained_deferral", "The server asks to try again, without a clear reason.")
 REFUSED: Mapping[Phase, Meaning] = {
-    Phase.MAIL: _policy(
-        "unexplained_sender", "The server refuses our sender without a clear reason.", slow=False
-    ),
+    Phase.MAIL: _policy("unexplained_sender", "The server refuses our sender without a clear reason.", slow=False),
     Phase.RCPT: Meaning(
         Fault.RECIPIENT,
         "unexplained_recipient",
@@ -337,9 +315,7 @@ REFUSED: Mapping[Phase, Meaning] = {
     Phase.DOT: _content("unexplained_content", "The server refuses the message without a clear reason."),
 }
 
-ACCEPTED = Meaning(
-    Fault.ACCEPTED, "accepted", "The server accepted the message.", counts_against=Charge.NOTHING
-)
+ACCEPTED = Meaning(Fault.ACCEPTED, "accepted", "The server accepted the message.", counts_against=Charge.NOTHING)
 
 FAILURES: Mapping[FailureKind, Meaning] = {
     FailureKind.TIMEOUT: _down("timeout", "The server did not answer in time."),
@@ -349,15 +325,9 @@ FAILURES: Mapping[FailureKind, Meaning] = {
     FailureKind.CLOSED: _down("closed", "The server hung up without an answer."),
     FailureKind.TLS: _down("tls", "No trustworthy TLS could be set up with the server.", alert=True),
     FailureKind.PROTOCOL: _down("not_smtp", "What the server said is not SMTP."),
-    FailureKind.NOT_OFFERED: _down(
-        "tls_not_offered", "TLS is required, and the server has none.", alert=True
-    ),
-    FailureKind.AUTH: _down(
-        "credentials_unusable", "Our credentials cannot be given to this server.", alert=True
-    ),
-    FailureKind.TOO_LARGE: _content(
-        "too_large_for_server", "The message is larger than the server announced."
-    ),
+    FailureKind.NOT_OFFERED: _down("tls_not_offered", "TLS is required, and the server has none.", alert=True),
+    FailureKind.AUTH: _down("credentials_unusable", "Our credentials cannot be given to this server.", alert=True),
+    FailureKind.TOO_LARGE: _content("too_large_for_server", "The message is larger than the server announced."),
     FailureKind.SMTPUTF8: _content("smtputf8_missing", "The server takes no internationalised addresses."),
     FailureKind.EIGHT_BIT: _content("eight_bit_missing", "The server takes no 8-bit content."),
     FailureKind.ABORTED: Meaning(

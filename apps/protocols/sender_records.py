@@ -69,9 +69,7 @@ class CheckResult:
     undecided: bool = False
 
 
-def expected(
-    domain: str, platform: Platform, *, selector: str, dkim_public: str
-) -> tuple[ExpectedRecord, ...]:
+def expected(domain: str, platform: Platform, *, selector: str, dkim_public: str) -> tuple[ExpectedRecord, ...]:
     """The records of a domain, in the order in which they are shown; `dkim_public` is the whole TXT value."""
     spf = f"v=spf1 include:{platform.spf_include} ~all"
     alias = f"{platform.return_path_label}.{domain}"
@@ -79,9 +77,7 @@ def expected(
     return (
         ExpectedRecord(Purpose.SPF, txt, domain, spf, required=True),
         ExpectedRecord(Purpose.DKIM, txt, f"{selector}._domainkey.{domain}", dkim_public, required=True),
-        ExpectedRecord(
-            Purpose.DMARC, txt, f"_dmarc.{domain}", "v=DMARC1; p=none;", required=platform.dmarc_required
-        ),
+        ExpectedRecord(Purpose.DMARC, txt, f"_dmarc.{domain}", "v=DMARC1; p=none;", required=platform.dmarc_required),
         ExpectedRecord(Purpose.RETURN_PATH, cname, alias, platform.return_path_host, required=True),
     )
 

@@ -245,9 +245,7 @@ class _Opening:
         """A refusal as it stands; consent where none makes sense is a failure, lest it pass for success."""
         if reply.code >= 400:
             return reply
-        return self._wire.fail(
-            FailureKind.PROTOCOL, reply.command, f"the server said {reply.code} out of turn"
-        )
+        return self._wire.fail(FailureKind.PROTOCOL, reply.command, f"the server said {reply.code} out of turn")
 
     def _failed(self, kind: FailureKind, phase: Phase, text: str) -> _Ended:
         return _Ended(Failure(kind, phase, text, 0))

@@ -347,9 +347,7 @@ class _Dialogue:
     async def _say_content(self, before_data: BeforeData) -> None:
         if not await before_data(tuple(self.accepted)):
             # RFC 5321 section 4.1.1.4: without the final dot there is no message.
-            self.ending = self.wire.fail(
-                FailureKind.ABORTED, Phase.DATA, "called off before the content was sent"
-            )
+            self.ending = self.wire.fail(FailureKind.ABORTED, Phase.DATA, "called off before the content was sent")
             return
         content = dot_stuffed(self.content)
         last = max(0, len(content) - 1) // CHUNK * CHUNK
@@ -377,9 +375,7 @@ class _Dialogue:
         answer = await self.wire.reply(Phase.DATA, self._by(self.session.timeouts.data))
         if isinstance(answer, Reply) and answer.code < 400:
             # Consent to a message that it has not seen the end of would hide the loss of it.
-            return self.wire.fail(
-                FailureKind.PROTOCOL, Phase.DATA, f"the server said {answer.code} out of turn"
-            )
+            return self.wire.fail(FailureKind.PROTOCOL, Phase.DATA, f"the server said {answer.code} out of turn")
         self.wire.abort()
         return answer
 

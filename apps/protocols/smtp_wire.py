@@ -256,15 +256,11 @@ class Wire(asyncio.Protocol):
                 return self.fail(FailureKind.TIMEOUT, command, "the server did not take the content in time")
         return None
 
-    async def start_tls(
-        self, context: ssl.SSLContext, host: str, *, command: Phase, by: float
-    ) -> Failure | None:
+    async def start_tls(self, context: ssl.SSLContext, host: str, *, command: Phase, by: float) -> Failure | None:
         """Put TLS under the conversation. RFC 3207 section 5, for what may lie in between."""
         if self.has_unread:
             # Bytes sent in clear must never be taken for an answer given under TLS (response injection).
-            return self.fail(
-                FailureKind.PROTOCOL, command, "the server spoke between STARTTLS and the handshake"
-            )
+            return self.fail(FailureKind.PROTOCOL, command, "the server spoke between STARTTLS and the handshake")
         if self._transport is None or self._ending is not None:
             return self.fail(FailureKind.CLOSED, command, "the server hung up before the handshake")
         try:
@@ -278,9 +274,7 @@ class Wire(asyncio.Protocol):
             OSError,
             ValueError,
         ) as error:  # ssl.SSLError is an OSError; a name unfit for SNI a ValueError
-            return self.fail(
-                FailureKind.TLS, command, clean(str(error)) or "the TLS handshake was broken off"
-            )
+            return self.fail(FailureKind.TLS, command, clean(str(error)) or "the TLS handshake was broken off")
         if transport is None:
             return self.fail(FailureKind.TLS, command, "the TLS handshake was broken off")
         self._transport = transport

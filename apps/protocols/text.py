@@ -43,6 +43,4 @@ def _refuse(pattern: re.Pattern[str], text: str, why: str) -> None:
     found = pattern.search(text)
     if found:
         # Named by its number: a control character must not travel on into an answer or a log.
-        raise TextError(
-            f"The character U+{ord(found[0]):04X} at position {found.start() + 1} {why}; remove it."
-        )
+        raise TextError(f"The character U+{ord(found[0]):04X} at position {found.start() + 1} {why}; remove it.")

@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 from apps.core.admin import BoundedPaginator, ConsoleAdmin, ReadOnlyAdmin, list_link, page_link
 from apps.core.errors import Invalid
 from apps.core.ids import parse_id
+from apps.workspaces import services
 from apps.workspaces.limits import usage
 from apps.workspaces.models import Member, UsageCount, User, Workspace
 from apps.workspaces.slugs import check_slug
@@ -158,8 +159,7 @@ class WorkspaceAdmin(ConsoleAdmin):
         self._switch(request, queryset, Workspace.Status.ACTIVE)
 
     def _switch(self, request: HttpRequest, queryset: QuerySet[Workspace], status: Workspace.Status) -> None:
-        changing = list(queryset.exclude(status=status))
-        Workspace.objects.filter(pk__in=[workspace.pk for workspace in changing]).update(status=status)
+        changing = [workspace for workspace in queryset if services.switch(workspace, status)]
         for workspace in changing:
             self.log_change(request, workspace, f"Made {status.label.lower()}.")
         names = ", ".join(workspace.slug for workspace in changing)

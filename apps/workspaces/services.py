@@ -34,6 +34,11 @@ def create_operator(email: str, *, password: str) -> User:
     return user
 
 
+def switch(workspace: Workspace, status: Workspace.Status) -> bool:
+    """Suspends or activates a workspace; False where it was so. Suspended ones accept nothing and hold what waits."""
+    return Workspace.objects.filter(pk=workspace.pk).exclude(status=status).update(status=status) == 1
+
+
 def set_limits(workspace: Workspace, *, daily: int | None = None, hourly: int | None = None) -> None:
     """Sets the limits that are given and leaves the others as they are."""
     given = {"daily_limit": daily, "hourly_limit": hourly}

@@ -10,7 +10,6 @@ from django.contrib.contenttypes.models import ContentType
 from django.test import Client
 
 from apps.core import clock
-from apps.core.rows import insert
 from apps.delivery.models import CapturedMessage, Destination, Drain
 from apps.domains.models import DomainRecord
 from apps.events.services import NewEvent, record
@@ -112,8 +111,8 @@ def everything(staff: User) -> Workspace:
         "occurred_at": now,
         "created_at": now,
     }
-    insert(Attempt, [about | attempt])
-    insert(Bounce, [about | bounce])
+    Attempt(**about, **attempt).save(force_insert=True)
+    Bounce(**about, **bounce).save(force_insert=True)
     suppress(workspace.pk, "grace@example.com")
     record([NewEvent(workspace.pk, EventType.DOMAIN_FAILED, ResourceType.DOMAIN, domain.pk, data={"a": HOSTILE})])
     capture(workspace, subject=HOSTILE, source=b"Subject: " + HOSTILE.encode() + b"\r\n\r\n" + HOSTILE.encode())

@@ -43,6 +43,7 @@ def message(workspace: Workspace) -> dict[str, object]:
         "idempotency_key": "",
         "stream": "",
         "tags": {},
+        "size": 0,
         "created_at": MOMENT,
         "updated_at": MOMENT,
     }

@@ -150,9 +150,7 @@ class RawSmtpServer:
             return action
         if phase == "ehlo":
             lines = ("raw.test", *self.features)
-            return (
-                "".join(f"250-{line}\r\n" for line in lines[:-1]).encode() + f"250 {lines[-1]}\r\n".encode()
-            )
+            return "".join(f"250-{line}\r\n" for line in lines[:-1]).encode() + f"250 {lines[-1]}\r\n".encode()
         return _ORDINARY.get(phase, "502 5.5.2 Unknown")
 
 

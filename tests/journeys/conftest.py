@@ -32,9 +32,7 @@ def dns() -> Iterator[DnsServer]:
 
 
 @pytest.fixture
-def platform(
-    process_environment: dict[str, str], tmp_path: Path, dns: DnsServer
-) -> Iterator[Callable[..., Platform]]:
+def platform(process_environment: dict[str, str], tmp_path: Path, dns: DnsServer) -> Iterator[Callable[..., Platform]]:
     """Makes a platform on this test's database; every process of it ends with the test."""
     with ExitStack() as stack:
 

@@ -1,8 +1,7 @@
-"""The platform as it runs in production: a web server and workers as processes, with DNS and mail servers on loopback."""
+"""The platform as it runs in production: web server and workers as processes, DNS and mail servers on loopback."""
 
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,6 +12,7 @@ from tests.factories import make_key, make_workspace
 from tests.fakes.dns_server import DnsServer
 from tests.journeys.ledger import LedgerSink
 from tests.journeys.processes import Tree, manage, python, wait_until
+from tests.journeys.story import Story, story_of
 
 SENDER = "shop.example"
 INBOX = "inbox.example"
@@ -20,25 +20,6 @@ RETRIES = ",".join(["1", "1", *["2"] * 60])
 LEASE_SECONDS = 5
 # Runs the delivery engine alone, without django-q2 around it.
 DRAIN = "import django; django.setup(); from apps.delivery.services.drain import drain; drain()"
-
-
-@dataclass(frozen=True, slots=True)
-class Story:
-    """What the API tells about one message."""
-
-    message: Any
-    attempts: list[Any]
-    timeline: list[Any]
-    bounces: list[Any]
-
-    @property
-    def tries(self) -> list[str]:
-        return [attempt["status"] for attempt in self.attempts]
-
-    @property
-    def happened(self) -> list[str]:
-        """The types of the timeline, without the prefix that all share."""
-        return [item["type"].removeprefix("mail.").removeprefix("message.") for item in self.timeline]
 
 
 class LiveApi:
@@ -85,9 +66,7 @@ class LiveApi:
         return str(verified.data["id"])
 
     def story(self, message_id: str) -> Story:
-        path = f"/v1/mail/messages/{message_id}"
-        rows = [self.get(f"{path}/{part}").rows for part in ("attempts", "timeline", "bounces")]
-        return Story(self.get(path).data, *rows)
+        return story_of(self, message_id)
 
 
 class Platform:

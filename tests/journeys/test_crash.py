@@ -1,4 +1,4 @@
-"""Whatever dies, whenever it dies: no message is lost, none is called sent that was not, every repeat is owned up to."""
+"""Whatever dies, whenever it dies: no message is lost, none is called sent that was not, every repeat is admitted."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""The database is shot and started again in the middle of everything: callers are told to come again, nothing is lost."""
+"""The database is shot and started again in the middle of everything: callers come again, nothing is lost."""
 
 import itertools
 import os

@@ -98,7 +98,7 @@ BAD_TAGS: dict[str, Any] = {
 
 
 def content(workspace: Workspace) -> MessageContent:
-    return MessageContent.objects.get(workspace=workspace)
+    return MessageContent.objects.get(message__workspace=workspace)
 
 
 def assert_refused(api: Api, field: str, **changes: Any) -> None:

@@ -47,9 +47,7 @@ def refused(server: Any, policy: Policy, host: str = CERTIFIED_NAME) -> Reply | 
     return answer
 
 
-def on_session(
-    server: Any, work: Callable[[Session], Coroutine[Any, Any, Any]], policy: Policy | None = None
-) -> Any:
+def on_session(server: Any, work: Callable[[Session], Coroutine[Any, Any, Any]], policy: Policy | None = None) -> Any:
     async def run() -> Any:
         session = await opened(server, policy or plain())
         result = await work(session)
@@ -70,10 +68,7 @@ def send(
 
 
 def codes(transaction: Transaction) -> dict[str, int | FailureKind]:
-    return {
-        to: answer.code if isinstance(answer, Reply) else answer.kind
-        for to, answer in transaction.results.items()
-    }
+    return {to: answer.code if isinstance(answer, Reply) else answer.kind for to, answer in transaction.results.items()}
 
 
 def failure(answer: object) -> tuple[FailureKind, Phase]:

@@ -154,9 +154,7 @@ def test_survives_what_relays_do_to_white_space():
 def test_a_relay_may_add_a_transfer_encoding_to_multipart_mail():
     message = signed(MESSAGES["alternative"])
 
-    assert verifies(
-        message.replace(b"\r\nMIME-Version: ", b"\r\nContent-Transfer-Encoding: 7bit\r\nMIME-Version: ")
-    )
+    assert verifies(message.replace(b"\r\nMIME-Version: ", b"\r\nContent-Transfer-Encoding: 7bit\r\nMIME-Version: "))
 
 
 @pytest.mark.rfc("6376", "3.5")
@@ -174,9 +172,7 @@ def test_lists_each_header_once_more_than_it_is_present():
     names = tags(signed(MESSAGES["plain"]))["h"].split(":")
 
     absent = {"Cc", "Reply-To"}
-    assert {name: names.count(name) for name in OVERSIGNED} == {
-        name: 1 if name in absent else 2 for name in OVERSIGNED
-    }
+    assert {name: names.count(name) for name in OVERSIGNED} == {name: 1 if name in absent else 2 for name in OVERSIGNED}
     assert names.count("Content-Transfer-Encoding") == 2
     assert "Content-Transfer-Encoding" not in tags(signed(MESSAGES["alternative"]))["h"]
 
@@ -271,6 +267,5 @@ def test_publishes_the_public_half_only():
     assert serialization.load_der_public_key(octets) == RSA_KEY.private_key.public_key()
     assert (
         public_record(ED25519_PEM)
-        == "v=DKIM1; k=ed25519; p="
-        + base64.b64encode(ED25519_KEY.private_key.public_key().public_bytes_raw()).decode()
+        == "v=DKIM1; k=ed25519; p=" + base64.b64encode(ED25519_KEY.private_key.public_key().public_bytes_raw()).decode()
     )

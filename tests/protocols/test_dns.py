@@ -50,9 +50,7 @@ class TestFound:
 
         answer = look_up("txt", "a.test")
 
-        assert answer == Answer(
-            "a.test", "TXT", Outcome.FOUND, values=("other", "v=spf1 include:x.test ~all"), ttl=77
-        )
+        assert answer == Answer("a.test", "TXT", Outcome.FOUND, values=("other", "v=spf1 include:x.test ~all"), ttl=77)
 
     def test_joins_a_value_cut_at_255_bytes(self, dns: DnsServer, look_up: LookUp) -> None:
         dns.set("a.test", "TXT", "x" * 700)
@@ -87,9 +85,7 @@ class TestFound:
 
         assert look_up("cname", "bounces.a.test").values == ("return.example",)
 
-    def test_follows_aliases_to_the_record_with_the_shortest_ttl(
-        self, dns: DnsServer, look_up: LookUp
-    ) -> None:
+    def test_follows_aliases_to_the_record_with_the_shortest_ttl(self, dns: DnsServer, look_up: LookUp) -> None:
         dns.set("key.a.test", "CNAME", "one.b.test.", ttl=30)
         dns.set("one.b.test", "CNAME", "two.b.test.", ttl=600)
         dns.set("two.b.test", "TXT", "v=DKIM1; p=abc", ttl=600)
@@ -115,9 +111,7 @@ class TestFound:
 
         assert (answer.status, answer.ttl) == (Outcome.FOUND, 0)
 
-    def test_uses_the_addresses_of_one_family_when_the_other_fails(
-        self, dns: DnsServer, look_up: LookUp
-    ) -> None:
+    def test_uses_the_addresses_of_one_family_when_the_other_fails(self, dns: DnsServer, look_up: LookUp) -> None:
         dns.set("a.test", "A", "1.1.1.1")
         dns.fail("a.test", "SERVFAIL", "AAAA")
 
@@ -168,9 +162,7 @@ class TestMissing:
     def test_tells_a_name_that_does_not_exist(self, look_up: LookUp) -> None:
         answer = look_up("txt", "nobody.test")
 
-        assert answer == Answer(
-            "nobody.test", "TXT", Outcome.MISSING, ttl=60, reason="no such name", no_such_name=True
-        )
+        assert answer == Answer("nobody.test", "TXT", Outcome.MISSING, ttl=60, reason="no such name", no_such_name=True)
 
     def test_tells_a_name_without_such_a_record(self, dns: DnsServer, look_up: LookUp) -> None:
         dns.set("a.test", "A", "1.1.1.1")
@@ -305,9 +297,7 @@ class TestBrokenRecords:
 
         answer = look_up("mx", "a.test")
 
-        assert answer == Answer(
-            "a.test", "MX", Outcome.FAILED, reason="the record holds forbidden characters"
-        )
+        assert answer == Answer("a.test", "MX", Outcome.FAILED, reason="the record holds forbidden characters")
 
     @pytest.mark.parametrize("host", BROKEN_HOSTS)
     def test_fails_on_a_broken_alias(self, dns: DnsServer, look_up: LookUp, host: str) -> None:
@@ -323,9 +313,7 @@ class TestBrokenRecords:
         assert look_up("mx", "a.test").values == (MxRecord(20, "good.test"),)
 
     @pytest.mark.parametrize("value", [b"v=spf1\r\nall", b"nul\x00", b"esc\x1b[2J", b"del\x7f"])
-    def test_fails_on_a_txt_record_with_control_characters(
-        self, dns: DnsServer, look_up: LookUp, value: bytes
-    ) -> None:
+    def test_fails_on_a_txt_record_with_control_characters(self, dns: DnsServer, look_up: LookUp, value: bytes) -> None:
         dns.set("a.test", "TXT", value)
 
         answer = look_up("txt", "a.test")
@@ -371,9 +359,7 @@ class TestServers:
 
     def test_serves_other_processes(self, tmp_path: Path) -> None:
         zones = tmp_path / "zones.json"
-        zones.write_text(
-            json.dumps({"a.test": {"TXT": ["one", ["two ", "parts"]]}, "b.test": {"FAIL": ["REFUSED"]}})
-        )
+        zones.write_text(json.dumps({"a.test": {"TXT": ["one", ["two ", "parts"]]}, "b.test": {"FAIL": ["REFUSED"]}}))
         command = [sys.executable, "-m", "tests.fakes.dns_server", str(zones)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None

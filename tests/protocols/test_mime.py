@@ -268,17 +268,13 @@ def test_any_subject_adds_no_header_and_reads_back(subject):
 )
 @pytest.mark.rfc("5322", "3.4")
 def test_every_name_reads_back(name):
-    message = compose(
-        mail(sender=mailbox("a@ex.com", name), to=(mailbox("b@ex.com", name), mailbox("c@ex.com", name)))
-    )
+    message = compose(mail(sender=mailbox("a@ex.com", name), to=(mailbox("b@ex.com", name), mailbox("c@ex.com", name))))
 
     for header, addresses in (("From", ["a@ex.com"]), ("To", ["b@ex.com", "c@ex.com"])):
         found = parsed(message)[header].addresses
         read = email.utils.getaddresses([raw_header(message, header)])
         assert [address.addr_spec for address in found] == addresses
-        assert [(decoded(shown), address) for shown, address in read] == [
-            (name, address) for address in addresses
-        ]
+        assert [(decoded(shown), address) for shown, address in read] == [(name, address) for address in addresses]
         # Against RFC 2047, 6.2 Python's newer parser keeps the space between two encoded words of a name.
         if len(name) < 40:
             assert {address.display_name for address in found} == {name}
@@ -318,9 +314,7 @@ def test_longest_address_and_name_stay_within_the_hard_limit():
 
     assert_fit_for_the_wire(message)
     assert [address.addr_spec for address in parsed(message)["To"].addresses] == [box.email] * 3
-    assert [decoded(shown) for shown, _ in email.utils.getaddresses([raw_header(message, "To")])] == [
-        box.name
-    ] * 3
+    assert [decoded(shown) for shown, _ in email.utils.getaddresses([raw_header(message, "To")])] == [box.name] * 3
 
 
 @pytest.mark.rfc("5322", "3.4")
@@ -365,9 +359,7 @@ def test_every_header_of_the_caller_reads_back(name, value):
     assert decoded(raw_header(message, name)) == value.strip()
 
 
-@pytest.mark.parametrize(
-    "url", ["<https://u.ex.com/" + "x" * 900 + ">", "<https://u.ex.com/?a=?b>, <mailto:u@ex.com>"]
-)
+@pytest.mark.parametrize("url", ["<https://u.ex.com/" + "x" * 900 + ">", "<https://u.ex.com/?a=?b>, <mailto:u@ex.com>"])
 def test_leaves_structured_values_as_they_are(url):
     message = compose(mail(headers=(("List-Unsubscribe", url), ("X-StackShift-Message", "1"))))
 
@@ -491,9 +483,7 @@ def test_refuses_to_compose_nonsense():
             compose(mail(**changes))
 
 
-@pytest.mark.parametrize(
-    "at", [datetime(2026, 1, 31, 23, 59, 59, tzinfo=UTC), datetime(2024, 2, 29, tzinfo=UTC)]
-)
+@pytest.mark.parametrize("at", [datetime(2026, 1, 31, 23, 59, 59, tzinfo=UTC), datetime(2024, 2, 29, tzinfo=UTC)])
 @pytest.mark.rfc("5322", "3.3")
 def test_date_reads_back(at):
     assert parsed(compose(mail(date=at)))["Date"].datetime == at

@@ -61,9 +61,7 @@ class TestFound:
             ttl=90,
         )
 
-    def test_spreads_load_over_servers_of_one_preference(
-        self, dns: DnsServer, resolver: AsyncResolver
-    ) -> None:
+    def test_spreads_load_over_servers_of_one_preference(self, dns: DnsServer, resolver: AsyncResolver) -> None:
         dns.set("a.test", "MX", "10 a1.test.", "10 a2.test.", "10 a3.test.", "5 first.test.", "20 last.test.")
 
         orders = [names(route("a.test", resolver, seed)) for seed in range(40)]
@@ -73,9 +71,7 @@ class TestFound:
         assert {order[1] for order in orders} == {"a1.test", "a2.test", "a3.test"}
         assert orders == [names(route("a.test", resolver, seed)) for seed in range(40)]
 
-    def test_lists_a_server_once_at_its_best_preference(
-        self, dns: DnsServer, resolver: AsyncResolver
-    ) -> None:
+    def test_lists_a_server_once_at_its_best_preference(self, dns: DnsServer, resolver: AsyncResolver) -> None:
         dns.set("a.test", "MX", "20 mx.a.test.", "10 MX.a.test.", "15 other.test.")
 
         found = route("a.test", resolver)
@@ -106,19 +102,13 @@ class TestFound:
 
         assert route("a.test", resolver) == Found((MxHost("a.test", 0),), implicit=True, ttl=60)
 
-    @pytest.mark.parametrize(
-        "host", ["192.0.2.1.", "127.1.", "2130706433.", "localhost.", "mail.localhost.", "."]
-    )
-    def test_passes_over_what_names_no_server(
-        self, dns: DnsServer, resolver: AsyncResolver, host: str
-    ) -> None:
+    @pytest.mark.parametrize("host", ["192.0.2.1.", "127.1.", "2130706433.", "localhost.", "mail.localhost.", "."])
+    def test_passes_over_what_names_no_server(self, dns: DnsServer, resolver: AsyncResolver, host: str) -> None:
         dns.set("a.test", "MX", f"1 {host}", "10 mx.a.test.")
 
         assert names(route("a.test", resolver)) == ["mx.a.test"]
 
-    def test_passes_over_a_server_name_with_line_breaks(
-        self, dns: DnsServer, resolver: AsyncResolver
-    ) -> None:
+    def test_passes_over_a_server_name_with_line_breaks(self, dns: DnsServer, resolver: AsyncResolver) -> None:
         dns.set("a.test", "MX", r"1 mx\013\010RCPT.test.", "10 mx.a.test.")
 
         assert names(route("a.test", resolver)) == ["mx.a.test"]
@@ -126,36 +116,26 @@ class TestFound:
 
 class TestPermanent:
     @pytest.mark.rfc(7505, "4.1")
-    def test_a_null_mx_accepts_no_mail_even_with_an_address(
-        self, dns: DnsServer, resolver: AsyncResolver
-    ) -> None:
+    def test_a_null_mx_accepts_no_mail_even_with_an_address(self, dns: DnsServer, resolver: AsyncResolver) -> None:
         dns.set("a.test", "MX", "0 .")
         dns.set("a.test", "A", "93.184.216.34")
 
         assert route("a.test", resolver) == NoMail("the domain accepts no mail (null MX)", "5.1.10")
         assert [query.type for query in dns.queries] == ["MX"]
 
-    def test_a_domain_that_does_not_exist_accepts_no_mail(
-        self, dns: DnsServer, resolver: AsyncResolver
-    ) -> None:
+    def test_a_domain_that_does_not_exist_accepts_no_mail(self, dns: DnsServer, resolver: AsyncResolver) -> None:
         assert route("nobody.test", resolver) == NoMail("the domain does not exist", "5.1.2")
         assert [query.type for query in dns.queries] == ["MX"]
 
-    def test_a_domain_without_mx_and_address_accepts_no_mail(
-        self, dns: DnsServer, resolver: AsyncResolver
-    ) -> None:
+    def test_a_domain_without_mx_and_address_accepts_no_mail(self, dns: DnsServer, resolver: AsyncResolver) -> None:
         dns.set("a.test", "TXT", "only text")
 
-        assert route("a.test", resolver) == NoMail(
-            "the domain has neither mail servers nor an address", "5.1.2"
-        )
+        assert route("a.test", resolver) == NoMail("the domain has neither mail servers nor an address", "5.1.2")
 
     def test_an_empty_answer_is_no_mx(self, dns: DnsServer, resolver: AsyncResolver) -> None:
         dns.set("a.test", "MX")
 
-        assert route("a.test", resolver) == NoMail(
-            "the domain has neither mail servers nor an address", "5.1.2"
-        )
+        assert route("a.test", resolver) == NoMail("the domain has neither mail servers nor an address", "5.1.2")
 
     @pytest.mark.rfc(5321, "5.1")
     @pytest.mark.parametrize("host", ["192.0.2.1.", "localhost."])
@@ -176,9 +156,7 @@ class TestPermanent:
 
 class TestTemporary:
     @pytest.mark.parametrize("code", ["SERVFAIL", "REFUSED"])
-    def test_a_failing_server_decides_nothing(
-        self, dns: DnsServer, resolver: AsyncResolver, code: str
-    ) -> None:
+    def test_a_failing_server_decides_nothing(self, dns: DnsServer, resolver: AsyncResolver, code: str) -> None:
         dns.fail("a.test", code)
 
         assert route("a.test", resolver) == Unresolved(f"the server failed ({code})")
@@ -190,17 +168,13 @@ class TestTemporary:
 
         assert route("a.test", hasty) == Unresolved("time-out")
 
-    def test_an_alias_loop_at_the_domain_decides_nothing(
-        self, dns: DnsServer, resolver: AsyncResolver
-    ) -> None:
+    def test_an_alias_loop_at_the_domain_decides_nothing(self, dns: DnsServer, resolver: AsyncResolver) -> None:
         dns.set("a.test", "CNAME", "b.test.")
         dns.set("b.test", "CNAME", "a.test.")
 
         assert route("a.test", resolver) == Unresolved("the alias (CNAME) chain is a loop or too long")
 
-    def test_a_failure_of_the_address_look_up_decides_nothing(
-        self, dns: DnsServer, resolver: AsyncResolver
-    ) -> None:
+    def test_a_failure_of_the_address_look_up_decides_nothing(self, dns: DnsServer, resolver: AsyncResolver) -> None:
         dns.set("a.test", "TXT", "the domain exists")
         dns.fail("a.test", "SERVFAIL", "AAAA")
 
@@ -228,9 +202,7 @@ class TestAddresses:
 
         assert usable("mx.test", resolver).addresses == ("93.184.216.34",)
 
-    def test_forbids_a_server_with_private_addresses_only(
-        self, dns: DnsServer, resolver: AsyncResolver
-    ) -> None:
+    def test_forbids_a_server_with_private_addresses_only(self, dns: DnsServer, resolver: AsyncResolver) -> None:
         dns.set("mx.test", "A", "127.0.0.1")
         dns.set("mx.test", "AAAA", "::1")
 
@@ -262,9 +234,7 @@ class TestAddresses:
         )
 
     def test_a_server_that_does_not_exist_is_missing(self, resolver: AsyncResolver) -> None:
-        assert usable("gone.test", resolver) == HostAddresses(
-            "gone.test", AddressStatus.MISSING, reason="no such name"
-        )
+        assert usable("gone.test", resolver) == HostAddresses("gone.test", AddressStatus.MISSING, reason="no such name")
 
     def test_a_failing_look_up_is_temporary(self, dns: DnsServer, resolver: AsyncResolver) -> None:
         dns.fail("mx.test", "SERVFAIL")
@@ -318,15 +288,11 @@ class TestCaching:
         assert self.asked(dns, caching, clock, "in.test", kept - 0.5) == 1
         assert self.asked(dns, caching, clock, "out.test", kept) == 2
 
-    def test_keeps_an_absence_for_a_minute(
-        self, dns: DnsServer, caching: CachingResolver, clock: Clock
-    ) -> None:
+    def test_keeps_an_absence_for_a_minute(self, dns: DnsServer, caching: CachingResolver, clock: Clock) -> None:
         assert self.asked(dns, caching, clock, "in.test", 59.5) == 1
         assert self.asked(dns, caching, clock, "out.test", 60) == 2
 
-    def test_keeps_a_failure_for_ten_seconds(
-        self, dns: DnsServer, caching: CachingResolver, clock: Clock
-    ) -> None:
+    def test_keeps_a_failure_for_ten_seconds(self, dns: DnsServer, caching: CachingResolver, clock: Clock) -> None:
         dns.fail("*", "SERVFAIL")
 
         assert self.asked(dns, caching, clock, "in.test", 9.5) == 1
@@ -341,9 +307,7 @@ class TestCaching:
         assert first is second
         assert len(dns.queries) == 1
 
-    def test_forgets_the_oldest_when_it_is_full(
-        self, dns: DnsServer, caching: CachingResolver, clock: Clock
-    ) -> None:
+    def test_forgets_the_oldest_when_it_is_full(self, dns: DnsServer, caching: CachingResolver, clock: Clock) -> None:
         for name in ("one.test", "two.test", "three.test", "four.test"):
             asyncio.run(caching.mx(name))
         assert len(dns.queries) == 4
@@ -355,10 +319,7 @@ class TestCaching:
     def test_still_spreads_the_load(self, dns: DnsServer, caching: CachingResolver) -> None:
         dns.set("a.test", "MX", "10 a1.test.", "10 a2.test.")
 
-        first = {
-            names(asyncio.run(find_route("a.test", caching, rng=random.Random(seed))))[0]
-            for seed in range(20)
-        }
+        first = {names(asyncio.run(find_route("a.test", caching, rng=random.Random(seed))))[0] for seed in range(20)}
 
         assert first == {"a1.test", "a2.test"}
         assert len(dns.queries) == 1

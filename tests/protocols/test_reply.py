@@ -279,9 +279,7 @@ def test_no_kind_of_failure_is_without_a_meaning() -> None:
     phase=st.sampled_from(Phase),
     enhanced=st.none() | st.from_regex(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}", fullmatch=True),
 )
-def test_whatever_is_said_the_principles_hold(
-    code: int, text: str, phase: Phase, enhanced: str | None
-) -> None:
+def test_whatever_is_said_the_principles_hold(code: int, text: str, phase: Phase, enhanced: str | None) -> None:
     meaning = read(Reply(code, enhanced, text, phase, 0))
 
     if meaning.suppress:

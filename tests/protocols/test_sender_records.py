@@ -49,9 +49,7 @@ class TestExpected:
                 required=True,
             ),
             ExpectedRecord(Purpose.DKIM, RecordType.TXT, DKIM_NAME, DKIM, required=True),
-            ExpectedRecord(
-                Purpose.DMARC, RecordType.TXT, "_dmarc.shop.example", "v=DMARC1; p=none;", required=False
-            ),
+            ExpectedRecord(Purpose.DMARC, RecordType.TXT, "_dmarc.shop.example", "v=DMARC1; p=none;", required=False),
             ExpectedRecord(
                 Purpose.RETURN_PATH,
                 RecordType.CNAME,
@@ -80,9 +78,7 @@ class TestEveryRecord:
     def test_is_missing_when_the_name_has_no_such_record(self, dns: DnsServer, purpose: Purpose) -> None:
         dns.set(record(purpose).name, "A", "93.184.216.34")
 
-        assert result(dns, purpose) == CheckResult(
-            purpose, CheckStatus.MISSING, reason="no record of that type"
-        )
+        assert result(dns, purpose) == CheckResult(purpose, CheckStatus.MISSING, reason="no record of that type")
 
     def test_is_verified_when_published_as_shown(self, dns: DnsServer, purpose: Purpose) -> None:
         published = record(purpose)
@@ -128,9 +124,7 @@ class TestSpf:
         ],
     )
     def test_verifies_a_policy_that_lets_us_send(self, dns: DnsServer, value: str) -> None:
-        assert spf(dns, value, "unrelated=1") == CheckResult(
-            Purpose.SPF, CheckStatus.VERIFIED, found=(value,)
-        )
+        assert spf(dns, value, "unrelated=1") == CheckResult(Purpose.SPF, CheckStatus.VERIFIED, found=(value,))
 
     @pytest.mark.parametrize(
         "value",
@@ -239,9 +233,7 @@ class TestDkim:
         ],
     )
     def test_fails_anything_else(self, dns: DnsServer, value: str, reason: str) -> None:
-        assert dkim(dns, value) == CheckResult(
-            Purpose.DKIM, CheckStatus.FAILED, found=(value,), reason=reason
-        )
+        assert dkim(dns, value) == CheckResult(Purpose.DKIM, CheckStatus.FAILED, found=(value,), reason=reason)
 
     def test_fails_two_records_though_one_is_right(self, dns: DnsServer) -> None:
         assert dkim(dns, DKIM, "v=DKIM1; p=AAAA") == CheckResult(
@@ -295,9 +287,7 @@ class TestDmarc:
         ],
     )
     def test_fails_anything_else(self, dns: DnsServer, values: tuple[str, ...], reason: str) -> None:
-        assert dmarc(dns, *values) == CheckResult(
-            Purpose.DMARC, CheckStatus.FAILED, found=values, reason=reason
-        )
+        assert dmarc(dns, *values) == CheckResult(Purpose.DMARC, CheckStatus.FAILED, found=values, reason=reason)
 
 
 class TestReturnPath:

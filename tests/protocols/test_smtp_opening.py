@@ -106,9 +106,7 @@ def test_a_certificate_that_does_not_convince_is_refused(policy: Policy, host: s
 @pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
 @pytest.mark.parametrize("starttls", [True, False], ids=["tls", "loopback in clear"])
 def test_auth(mechanism: str, starttls: bool) -> None:
-    policy = (
-        trusting(credentials=("usér", "pässword")) if starttls else plain(credentials=("usér", "pässword"))
-    )
+    policy = trusting(credentials=("usér", "pässword")) if starttls else plain(credentials=("usér", "pässword"))
     with SmtpSink(starttls=starttls, auth=("usér", "pässword"), auth_mechanisms=(mechanism,)) as sink:
         transaction = send(sink, policy=policy)
         (message,) = sink.wait_for(1)

@@ -156,9 +156,12 @@ def _programs(folder: Path) -> Programs:
             return programs
         tried.append(str(candidate))
     if (wheel := _wheel()) is not None:
-        # Copied out of a place that only root may enter.
-        shutil.copytree(wheel.parent, folder / "programs", symlinks=True)
-        programs = Programs(folder / "programs" / "bin", account)
+        # Copied out of a place that only root may enter, with the libraries that it looks for three folders up.
+        package = wheel.parent.parent
+        copy = folder / "programs" / package.name / wheel.parent.name
+        shutil.copytree(wheel.parent, copy, symlinks=True)
+        shutil.copytree(package.with_name(f"{package.name}.libs"), folder / "programs" / f"{package.name}.libs")
+        programs = Programs(copy / "bin", account)
         if programs.work():
             return programs
     raise Unavailable(f"no PostgreSQL that runs here; tried {', '.join(tried) or 'nothing, as there is none'}")

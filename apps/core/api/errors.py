@@ -130,7 +130,3 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     return json_answer(request, Problem())
-
-
-def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    return json_answer(request, _plain(403, "The form has expired; load the page again."))

@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Callable
+from typing import Any, cast
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import resolve
@@ -46,7 +47,7 @@ class ApiMiddleware:
             return self.get_response(request)
         request.get_host()  # raises DisallowedHost, as CommonMiddleware does for pages
         match = request.resolver_match = resolve(request.path_info)
-        response = match.func(request, *match.args, **match.kwargs)
+        response: Any = match.func(request, *match.args, **match.kwargs)
         response.render()
         response["Content-Length"] = str(len(response.content))
-        return response
+        return cast(HttpResponse, response)

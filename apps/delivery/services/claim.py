@@ -46,9 +46,7 @@ WITH RECURSIVE turn(lane, workspace_id) AS (
 SELECT lane, workspace_id FROM turn
 """  # noqa: S608 - only constants of this file
 # SQLite has no LATERAL, and no server to save a round trip to.
-TURNS_SQLITE = (
-    f"SELECT DISTINCT lane, workspace_id FROM mail_messages_recipient WHERE {WAITING} ORDER BY 1, 2"  # noqa: S608
-)
+TURNS_SQLITE = f"SELECT DISTINCT lane, workspace_id FROM mail_messages_recipient WHERE {WAITING} ORDER BY 1, 2"  # noqa: S608
 DUE = f"""
 SELECT * FROM (
     SELECT id FROM mail_messages_recipient
@@ -150,7 +148,8 @@ def read_holding(row: Sequence[Any]) -> Holding:
 def _turns() -> list[Turn]:
     with connection.cursor() as cursor:
         cursor.execute(TURNS if connection.vendor == "postgresql" else TURNS_SQLITE)
-        return cursor.fetchall()
+        turns: list[Turn] = cursor.fetchall()
+    return turns
 
 
 def _take(lane: int, workspaces: Sequence[Any], *, share: int, now: datetime) -> list[Holding]:
@@ -167,7 +166,8 @@ def _keep_apart(taken: Sequence[Holding], held: Collection[Holding]) -> list[Hol
     """Gives back the suspects for which there is no place; returns the others."""
     places = Counter(COMPANY)
     places.subtract(suspicion for holding in held if (suspicion := _suspicion(holding)))
-    kept, surplus = [], []
+    kept: list[Holding] = []
+    surplus: list[Holding] = []
     for holding in taken:
         suspicion = _suspicion(holding)
         (kept if suspicion == 0 or places[suspicion] > 0 else surplus).append(holding)

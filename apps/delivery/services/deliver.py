@@ -9,6 +9,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -161,9 +162,7 @@ class Engine:
         else:
             pause = await self._note(route, carriage)
             scenario = parcel.letter.scenario
-            self._settle(
-                [after_carriage(h, carriage, scenario=scenario, pause=pause) for h in parcel.holdings]
-            )
+            self._settle([after_carriage(h, carriage, scenario=scenario, pause=pause) for h in parcel.holdings])
 
     async def _transport(self, parcel: Parcel, route: Destination) -> Carriage:
         if route is not CAPTURE:
@@ -200,7 +199,7 @@ class Engine:
     def _settle(self, outcomes: Sequence[Outcome]) -> None:
         """Hands outcomes to the recorder; they stay held until they are committed."""
         for outcome in outcomes:
-            self._recorder.put(outcome, lambda holding=outcome.holding: self._forget([holding]))
+            self._recorder.put(outcome, partial(self._forget, [outcome.holding]))
 
     def _forget(self, holdings: Sequence[Holding]) -> None:
         for holding in holdings:
@@ -220,9 +219,7 @@ class Engine:
         elif (error := task.exception()) is not None:
             self._forget(holdings)
             if not isinstance(error, DatabaseAway):
-                logger.error(
-                    "a step of the delivery died; its recipients are taken up again later", exc_info=error
-                )
+                logger.error("a step of the delivery died; its recipients are taken up again later", exc_info=error)
 
     async def _wind_down(self) -> None:
         """Gives back what has not begun, and lets what has begun finish for a while."""
@@ -258,6 +255,5 @@ def parcels(holdings: Sequence[Holding], batch: Batch) -> list[Parcel]:
         groups[holding.message_id, alone].append(holding)
     letters = {message_id: letter_of(batch.stored[message_id], batch.keys) for message_id, _ in groups}
     return [
-        parcel_of(letters[message_id], batch.stored[message_id], group)
-        for (message_id, _), group in groups.items()
+        parcel_of(letters[message_id], batch.stored[message_id], group) for (message_id, _), group in groups.items()
     ]

@@ -7,6 +7,8 @@ from django.db import transaction
 from apps.core import clock
 from apps.delivery.models import Destination
 from apps.delivery.schedule import pause_after
+from apps.messages.services.release import make_due_after
+from apps.messages.waits import WaitCode
 
 
 def failed(key: str, error: str) -> timedelta:
@@ -29,5 +31,6 @@ def reached(key: str) -> None:
 
 
 def resume(destination: Destination) -> None:
-    """Ends a pause by hand. What waits for it is tried when it is due, at the latest when the pause had ended."""
+    """Ends a pause by hand. All that waits for any destination is looked at anew; others that rest hold theirs."""
     Destination.objects.filter(pk=destination.pk).delete()
+    make_due_after(WaitCode.DESTINATION_PAUSED)

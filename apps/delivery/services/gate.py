@@ -1,7 +1,7 @@
 """The point of no return, committed before it is passed, for many transactions at once."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -32,9 +32,7 @@ def mark_in_doubt(holdings: Sequence[Holding]) -> set[UUID]:
     with transaction.atomic():
         suppressed = suppressed_pairs({address_of(holding) for holding in holdings})
         holdings = [holding for holding in holdings if address_of(holding) not in suppressed]
-        rows = (
-            Message.objects.across_workspaces().filter(pk__in={h.message_id for h in holdings}).order_by("pk")
-        )
+        rows = Message.objects.across_workspaces().filter(pk__in={h.message_id for h in holdings}).order_by("pk")
         # The same order as every other writer, so that no two wait for each other.
         message_ids = list((rows.select_for_update() if _locks() else rows).values_list("pk", flat=True))
         now = clock.database_now()
@@ -56,18 +54,24 @@ def mark_in_doubt(holdings: Sequence[Holding]) -> set[UUID]:
         )
         ours = [holding for holding in holdings if holding.recipient_id in marked]
         touched = {holding.message_id for holding in ours} & set(message_ids)
-        Message.objects.across_workspaces().filter(pk__in=touched).update(
-            status=Status.SENDING, updated_at=now
-        )
-        if first := [_event(holding) for holding in ours if holding.attempt_count == 0]:
-            record(first, at=now)
+        Message.objects.across_workspaces().filter(pk__in=touched).update(status=Status.SENDING, updated_at=now)
+        record([_event(holding) for holding in ours], at=now)
     return marked
+
+
+def take_back(holdings: Sequence[Holding]) -> None:
+    """Ends the doubt about what was marked and then did not go out after all."""
+    rows = [{"id": h.recipient_id, "fence": h.fence, "in_doubt": False} for h in holdings]
+    update(Recipient, rows, match=("id", "fence"), where="t.lease_until IS NOT NULL")
 
 
 @dataclass(slots=True)
 class _Waiting:
     holdings: Sequence[Holding]
     answer: asyncio.Future[bool]
+
+    def is_in(self, marked: Collection[UUID]) -> bool:
+        return all(holding.recipient_id in marked for holding in self.holdings)
 
 
 class Gate:
@@ -104,6 +108,9 @@ class Gate:
             return
         try:
             marked = await database(mark_in_doubt, [h for waiting in group for h in waiting.holdings])
+            # Without one of its recipients it is another transaction: the rest goes out with the next claim.
+            if stopped := [h for waiting in group if not waiting.is_in(marked) for h in waiting.holdings]:
+                await database(take_back, stopped)
         except Exception as error:  # noqa: BLE001 - whatever it was, nobody may pass; each sender hears of it
             for waiting in group:
                 if not waiting.answer.done():
@@ -111,16 +118,14 @@ class Gate:
             return
         for waiting in group:
             if not waiting.answer.done():
-                waiting.answer.set_result(all(h.recipient_id in marked for h in waiting.holdings))
+                waiting.answer.set_result(waiting.is_in(marked))
 
 
 def _event(holding: Holding) -> NewEvent:
     data = {"recipient": holding.email}
     kind = EventType.MESSAGE_SENDING
-    return NewEvent(
-        holding.workspace_id, kind, ResourceType.MESSAGE, holding.message_id, holding.message_id, data
-    )
+    return NewEvent(holding.workspace_id, kind, ResourceType.MESSAGE, holding.message_id, holding.message_id, data)
 
 
 def _locks() -> bool:
-    return connection.features.has_select_for_update
+    return bool(connection.features.has_select_for_update)

@@ -100,8 +100,6 @@ def wait(holding: Holding, code: WaitCode, detail: str = "", *, retry_in: timede
 def _troubles() -> dict[str, Trouble]:
     now = clock.database_now()
     return {
-        row.key: Trouble(
-            row.paused_until if row.paused_until and row.paused_until > now else None, row.last_error
-        )
+        row.key: Trouble(row.paused_until if row.paused_until and row.paused_until > now else None, row.last_error)
         for row in Destination.objects.all()
     }

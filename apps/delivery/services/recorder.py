@@ -67,9 +67,7 @@ class Recorder:
                 await asyncio.sleep(AWAY_SECONDS)
             except Exception:
                 if len(group) == 1:
-                    logger.exception(
-                        "an outcome cannot be recorded; its recipient comes back when its lease ends"
-                    )
+                    logger.exception("an outcome cannot be recorded; its recipient comes back when its lease ends")
                     break
                 # One bad outcome must not take the others with it.
                 for entry in group:

@@ -14,8 +14,8 @@ from apps.messages.waits import Wait, WaitCode
 logger = logging.getLogger(__name__)
 
 MAX_ROWS = 500
-# A recipient whose every claim ends in a crash is what kills the workers: for the last two it was kept apart from others
-# like it (claim.COMPANY). Fewer would convict bystanders when workers are killed from outside.
+# A recipient whose every claim ends in a crash is what kills the workers: for the last two it was kept apart from
+# others like it (claim.COMPANY). Fewer would convict bystanders when workers are killed from outside.
 MAX_CRASHES = 4
 EXPIRED = """
 SELECT id, message_id, workspace_id, fence, email, lane, attempt_count, tries, crashes, queued_at,

@@ -23,7 +23,6 @@ from apps.messages.api.requests import SendRequest, read_send
 from apps.messages.models import Attempt, Bounce, Message, Recipient
 from apps.messages.services.accept import accept
 
-
 # One for all requests: it keeps nothing, and building its fields costs more than using them.
 _ACCEPTED = resources.AcceptedResource()
 

@@ -93,9 +93,7 @@ class Outcome:
     @property
     def is_news(self) -> bool:
         """Whether there is something to tell: an end, or a reason to wait that was not the reason before."""
-        return self.is_final or (
-            self.wait is not None and not _is_same_kind(self.wait, self.holding.waited_for)
-        )
+        return self.is_final or (self.wait is not None and not _is_same_kind(self.wait, self.holding.waited_for))
 
 
 def _is_same_kind(wait: Wait, before: Wait | None) -> bool:
@@ -162,9 +160,7 @@ def _waiting_since(outcome: Outcome, now: datetime) -> datetime | None:
 
 
 def _insert_attempts(outcomes: Sequence[Outcome], now: datetime) -> None:
-    rows = [
-        _attempt_row(outcome, outcome.attempt, now) for outcome in outcomes if outcome.attempt is not None
-    ]
+    rows = [_attempt_row(outcome, outcome.attempt, now) for outcome in outcomes if outcome.attempt is not None]
     if rows:
         insert(Attempt, rows)
 
@@ -289,9 +285,7 @@ def _events(outcome: Outcome, now: datetime) -> list[NewEvent]:
         kinds.append(EventType.MESSAGE_COMPLAINED)
     data = _event_data(outcome, now) if kinds else {}
     return [
-        NewEvent(
-            holding.workspace_id, kind, ResourceType.MESSAGE, holding.message_id, holding.message_id, data
-        )
+        NewEvent(holding.workspace_id, kind, ResourceType.MESSAGE, holding.message_id, holding.message_id, data)
         for kind in kinds
     ]
 
