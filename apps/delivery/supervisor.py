@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.5
 STOP_SECONDS = 6.0
-BACKOFF_SECONDS = (0, 1, 2, 5, 10)
+BACKOFF_SECONDS = (0, 0.5, 1, 2, 5)
 PR_SET_PDEATHSIG = 1
 
 
@@ -30,6 +30,8 @@ class Child:
     environment: Mapping[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
+    # When it is to be started, by the monotonic clock; None while it has been.
+    starts_at: float | None = 0.0
     failures: int = 0
 
     @property
@@ -45,7 +47,7 @@ class Child:
             start_new_session=True,
             preexec_fn=_die_with_parent,  # noqa: PLW1509 - no threads run here
         )
-        self.started_at = time.monotonic()
+        self.started_at, self.starts_at = time.monotonic(), None
 
     def signal(self, number: int) -> None:
         if self.process is not None and self.is_running:
@@ -95,13 +97,16 @@ class Supervisor:
         child.start(self._leash_end)
 
     def _start(self, child: Child) -> None:
-        if child.process is not None:
-            has_lasted = time.monotonic() - child.started_at > BACKOFF_SECONDS[-1]
+        now = time.monotonic()
+        if child.starts_at is None:
+            has_lasted = now - child.started_at > BACKOFF_SECONDS[-1]
             child.failures = 0 if has_lasted else child.failures + 1
-            logger.error("%s ended with code %s; starting it again", child.name, child.process.returncode)
+            logger.error("%s ended with code %s; starting it again", child.name, child.process and child.process.returncode)
             child.kill()  # children of its own may still be there
-            time.sleep(BACKOFF_SECONDS[min(child.failures, len(BACKOFF_SECONDS) - 1)])
-        child.start(self._leash_end)
+            # Waited for between ticks: the others, and whoever wants to stop us, cannot wait that long.
+            child.starts_at = now + BACKOFF_SECONDS[min(child.failures, len(BACKOFF_SECONDS) - 1)]
+        if now >= child.starts_at:
+            child.start(self._leash_end)
 
     def _stop_soon(self, number: int, frame: FrameType | None) -> None:
         self._is_stopping = True

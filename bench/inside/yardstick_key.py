@@ -11,11 +11,12 @@ def main() -> None:
     django.setup()
     from django.core.management import call_command  # noqa: PLC0415 - needs the settings
 
-    from bench.yardstick.models import ApiKey  # noqa: PLC0415
+    from bench.yardstick.models import ApiKey, Domain  # noqa: PLC0415
 
     call_command("migrate", run_syncdb=True, verbosity=0)
     key = secrets.token_hex(26)
-    ApiKey.objects.create(name="bench", secret_hash=hashlib.sha256(key.encode()).hexdigest())
+    row = ApiKey.objects.create(name="bench", secret_hash=hashlib.sha256(key.encode()).hexdigest())
+    Domain.objects.create(api_key=row, name="shop.example", status="verified")
     print(json.dumps({"key": key}))
 
 

@@ -14,6 +14,38 @@ class ApiKey(models.Model):
         return self.name
 
 
+class Domain(models.Model):
+    api_key = models.ForeignKey(ApiKey, on_delete=models.CASCADE)
+    name = models.CharField(max_length=253)
+    status = models.CharField(max_length=10)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Suppression(models.Model):
+    api_key = models.ForeignKey(ApiKey, on_delete=models.CASCADE)
+    email = models.EmailField(max_length=320)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["api_key", "email"], name="suppressed_once")]
+
+    def __str__(self) -> str:
+        return self.email
+
+
+class DailyUsage(models.Model):
+    api_key = models.ForeignKey(ApiKey, on_delete=models.CASCADE)
+    day = models.DateField()
+    recipients = models.IntegerField(default=0)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["api_key", "day"], name="one_row_a_day")]
+
+    def __str__(self) -> str:
+        return f"{self.day}"
+
+
 class Message(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     api_key = models.ForeignKey(ApiKey, on_delete=models.CASCADE)

@@ -1,5 +1,5 @@
 from django.urls import path
 
-from bench.yardstick.views import SendView
+from bench.yardstick.views import CheckedSendView, SendView
 
-urlpatterns = [path("v1/mail/send", SendView.as_view())]
+urlpatterns = [path("v1/mail/send", CheckedSendView.as_view()), path("bare/send", SendView.as_view())]

@@ -1,9 +1,12 @@
 """The one view: authenticate, validate, save, answer."""
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
 from rest_framework import exceptions, serializers, status
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import IsAuthenticated
@@ -11,7 +14,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from bench.yardstick.models import ApiKey, Event, Message, Recipient
+from bench.yardstick.models import ApiKey, DailyUsage, Domain, Event, Message, Recipient, Suppression
+
+DAILY_LIMIT = 1_000_000
 
 
 class KeyAuthentication(BaseAuthentication):
@@ -42,6 +47,8 @@ class MessageSerializer(serializers.Serializer[Any]):
 
 
 class SendView(APIView):
+    """Authenticate, validate, save three rows."""
+
     authentication_classes = (KeyAuthentication,)
     permission_classes = (IsAuthenticated,)
 
@@ -50,6 +57,7 @@ class SendView(APIView):
         serializer.is_valid(raise_exception=True)
         mail = serializer.validated_data
         with transaction.atomic():
+            self.check(request.auth, mail)
             message = Message.objects.create(
                 api_key=request.auth,
                 from_email=mail["from"],
@@ -60,3 +68,21 @@ class SendView(APIView):
             Recipient.objects.create(message=message, email=mail["to"])
             Event.objects.create(message=message, type="message.queued", data={"to": mail["to"]})
         return Response({"id": message.pk, "status": message.status}, status=status.HTTP_202_ACCEPTED)
+
+    def check(self, key: ApiKey, mail: Mapping[str, Any]) -> None:
+        """Nothing."""
+
+
+class CheckedSendView(SendView):
+    """The same, with the checks that the platform makes: the sender's domain, suppressions, and the daily limit."""
+
+    def check(self, key: ApiKey, mail: Mapping[str, Any]) -> None:
+        domain = Domain.objects.filter(api_key=key, name=mail["from"].rpartition("@")[2]).first()
+        if domain is None or domain.status != "verified":
+            raise exceptions.PermissionDenied("The domain is not verified.")
+        if Suppression.objects.filter(api_key=key, email=mail["to"].lower()).exists():
+            raise exceptions.ValidationError({"to": ["is suppressed"]})
+        usage, _made = DailyUsage.objects.get_or_create(api_key=key, day=timezone.now().date())
+        open_days = DailyUsage.objects.filter(pk=usage.pk, recipients__lt=DAILY_LIMIT)
+        if not open_days.update(recipients=F("recipients") + 1):
+            raise exceptions.Throttled

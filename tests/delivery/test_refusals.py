@@ -13,7 +13,8 @@ ADA = f"ada@{INBOX}"
 
 
 def test_greylisting_is_waited_out(post: Post) -> None:
-    with RawSmtpServer({"rcpt": ["451 4.7.1 Greylisted, come back later"]}) as server:
+    answers = {ADA: "451 4.7.1 Greylisted, come back later"}
+    with SmtpSink(reply_for=answers.get) as server:
         post.goes_to(server)
         message_id = post.send(ADA)
         post.deliver()
@@ -25,6 +26,7 @@ def test_greylisting_is_waited_out(post: Post) -> None:
         assert waiting.wait["until"] > waiting.wait["since"]
         assert waiting.message["recipients"][0]["nextAttemptAt"] == waiting.wait["until"]
 
+        del answers[ADA]
         post.deliver_later()
         done = post.story(message_id)
         assert done.tries == ["deferred", "sent"]
@@ -83,7 +85,7 @@ def test_tries_end_with_the_schedule_and_the_last_answer_is_kept(post: Post) -> 
             post.deliver_later()
 
         story = post.story(message_id)
-        assert story.tries == ["deferred", "deferred", "deferred", "failed"] or story.tries == ["deferred"] * 4
+        assert story.tries == ["deferred"] * 4
         assert story.status == "failed"
         assert "451 4.3.0 Try again" in story.message["lastError"]
         assert story.happened == ["queued", "deferred", "failed"]

@@ -56,7 +56,7 @@ SELECT * FROM (
 """  # noqa: S608
 TAKE = """
 UPDATE mail_messages_recipient SET lease_until = %s, fence = fence + 1, crashes = crashes + 1
-WHERE id IN ({due}) AND lease_until IS NULL
+WHERE id {among_due} AND lease_until IS NULL
 RETURNING id, message_id, workspace_id, fence, email, lane, attempt_count, tries, crashes, queued_at,
           wait_code, wait_detail, waiting_since
 """
@@ -153,12 +153,15 @@ def _turns() -> list[Turn]:
 
 
 def _take(lane: int, workspaces: Sequence[Any], *, share: int, now: datetime) -> list[Holding]:
+    is_postgresql = connection.vendor == "postgresql"
     # Two processes never take the same row: PostgreSQL skips what another has locked, SQLite lets one write.
-    lock = "FOR UPDATE SKIP LOCKED" if connection.vendor == "postgresql" else ""
+    lock = "FOR UPDATE SKIP LOCKED" if is_postgresql else ""
     due = " UNION ALL ".join(DUE.format(lock=lock, number=number) for number in range(len(workspaces)))
+    # An array is made once. With IN, a plan may run the selection for every row, and its LIMIT limits nothing.
+    among_due = f"= ANY (ARRAY({due}))" if is_postgresql else f"IN ({due})"
     values = [value for workspace in workspaces for value in (lane, workspace, _prepared(now), share)]
     with connection.cursor() as cursor:
-        cursor.execute(TAKE.format(due=due), [_prepared(now + lease_time()), *values])
+        cursor.execute(TAKE.format(among_due=among_due), [_prepared(now + lease_time()), *values])
         return [read_holding(row) for row in cursor.fetchall()]
 
 
