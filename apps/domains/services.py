@@ -1,6 +1,7 @@
 """What can be done with sender domains: add, verify, remove, and ask whether one may send."""
 
 import secrets
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from uuid import UUID
@@ -130,6 +131,13 @@ def signing_keys(domain_ids: set[UUID]) -> dict[UUID, tuple[dkim.SigningKey, ...
         .values_list("domain_id", "pk", "domain__name", "selector", "private_sealed")
     )
     return {domain_id: (_signing_key(*key),) for domain_id, *key in rows}
+
+
+def verified_ids(names: Collection[tuple[UUID, str]]) -> dict[tuple[UUID, str], UUID]:
+    """The domains of these names, each in its workspace, that may send now."""
+    rows = Domain.objects.across_workspaces().filter(name__in={name for _, name in names}, status=Status.VERIFIED)
+    found = {(workspace_id, name): pk for workspace_id, name, pk in rows.values_list("workspace_id", "name", "pk")}
+    return {pair: found[pair] for pair in names if pair in found}
 
 
 def records_of(domain: Domain) -> list[DomainRecord]:

@@ -18,6 +18,11 @@ def head(message: Received) -> bytes:
     return message.content.partition(b"\r\n\r\n")[0]
 
 
+def shared(messages: list[Received]) -> list[set[str]]:
+    """Who was in one transaction with whom."""
+    return sorted((set(message.rcpt_tos) for message in messages), key=lambda group: (len(group), min(group)))
+
+
 def test_a_bcc_travels_alone_and_no_header_names_it(post: Post) -> None:
     with SmtpSink() as server:
         post.goes_to(server)
@@ -25,7 +30,7 @@ def test_a_bcc_travels_alone_and_no_header_names_it(post: Post) -> None:
         post.deliver()
 
         messages = server.wait_for(3)
-        assert sorted(message.rcpt_tos for message in messages) == [(BCC,), (OTHER_BCC,), (TO, CC)]
+        assert shared(messages) == [{BCC}, {OTHER_BCC}, {TO, CC}]
         assert len({message.content for message in messages}) == 1
         for message in messages:
             assert b"\r\nTo: to@inbox.example" in head(message)
@@ -42,7 +47,7 @@ def test_one_destination_is_one_transaction_and_another_is_another(post: Post) -
         post.send([TO, CC, "far@elsewhere.example"])
         post.deliver()
 
-        assert sorted(message.rcpt_tos for message in server.wait_for(2)) == [("far@elsewhere.example",), (TO, CC)]
+        assert shared(server.wait_for(2)) == [{"far@elsewhere.example"}, {TO, CC}]
 
 
 def test_the_return_path_reads_back_to_the_recipient(post: Post) -> None:

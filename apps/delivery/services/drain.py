@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 import socket
-import sys
 import time
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -25,7 +24,6 @@ logger = logging.getLogger(__name__)
 
 # A job ends now and then, so that its process can be renewed; the watchdog has the next one queued by then.
 SHIFT_SECONDS = 600
-SWITCH_SECONDS = 0.0005
 BEAT_SECONDS = 1.0
 RECOVER_SECONDS = 2.0
 SETTLE_SECONDS = 3.0
@@ -38,9 +36,6 @@ def drain(*, shift_seconds: float = SHIFT_SECONDS, until_idle: bool = False) -> 
     `until_idle` stops as soon as nothing is due and nothing is in flight: for commands and tests.
     """
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    # Signing, hashing and writing give the interpreter away for some microseconds; the database's thread must not
-    # keep it for the usual five milliseconds each time.
-    sys.setswitchinterval(SWITCH_SECONDS)
     ends_at = time.monotonic() + shift_seconds
     async_to_sync(_Shift(ends_at, until_idle=until_idle).run)()
 

@@ -1,6 +1,6 @@
 """What a group of claims needs before it can go out, and the checks that are repeated now: much may have happened."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -9,7 +9,7 @@ from apps.core import clock
 from apps.delivery.compose import Keys, Stored, load
 from apps.delivery.models import Destination
 from apps.delivery.schedule import schedule_of
-from apps.domains.services import signing_keys
+from apps.domains.services import signing_keys, verified_ids
 from apps.messages.models import Message
 from apps.messages.services.outcomes import Holding, Outcome
 from apps.messages.states import Status
@@ -49,7 +49,7 @@ def prepare(claimed: Sequence[Holding], *, budget: int) -> Batch:
     stored = load({holding.message_id for holding in holdings})
     workspaces = Workspace.objects.filter(pk__in={holding.workspace_id for holding in holdings})
     suspended = {w.pk for w in workspaces if w.status != Workspace.Status.ACTIVE}
-    keys = signing_keys({item.message.domain_id for item in stored.values() if item.message.domain_id})
+    keys = _keys(stored)
     suppressed = suppressed_pairs({address_of(holding) for holding in holdings})
     test_workspaces = {workspace.pk for workspace in workspaces if workspace.is_test}
     sendable, declined = [], []
@@ -65,6 +65,19 @@ def prepare(claimed: Sequence[Holding], *, budget: int) -> Batch:
         else:
             sendable.append(holding)
     return Batch(sendable, declined, postponed, sizes, stored, keys, test_workspaces, _troubles())
+
+
+def _keys(stored: Mapping[UUID, Stored]) -> Keys:
+    """The keys of the senders' domains. One that was deleted and added again signs what was queued before, too."""
+    messages = [item.message for item in stored.values() if item.message.domain_id]
+    keys = signing_keys({message.domain_id for message in messages})
+    orphans = {(m.workspace_id, m.from_email.rpartition("@")[2]): m for m in messages if m.domain_id not in keys}
+    if not orphans:
+        return keys
+    again = verified_ids(orphans)
+    for message in messages:
+        message.domain_id = again.get((message.workspace_id, message.from_email.rpartition("@")[2]), message.domain_id)
+    return keys | signing_keys(set(again.values()))
 
 
 def address_of(holding: Holding) -> tuple[UUID, str]:
