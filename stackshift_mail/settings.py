@@ -128,7 +128,7 @@ LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_I18N = False
 USE_TZ = True
-DATETIME_FORMAT = "Y-m-d H:i:s"
+FORMAT_MODULE_PATH = "stackshift_mail.formats"
 
 # --- Static files -------------------------------------------------------------------------------------------
 STATIC_URL = "/static/"
