@@ -65,7 +65,7 @@ class CapturedMessageAdmin(ReadOnlyAdmin):
     """Mail that went nowhere but here. It is the one thing that superusers may throw away."""
 
     change_form_template = "admin/delivery/capturedmessage/change_form.html"
-    list_display = ("subject_shown", "inbox_shown", "sender", "received_at", "workspace")
+    list_display = ("subject_shown", "inbox_shown", "received_at", "workspace")
     list_filter = (InboxFilter, WorkspaceFilter)
     list_select_related = ("workspace",)
     search_fields = ("inbox", "subject", "sender")
