@@ -101,7 +101,9 @@ class Supervisor:
         if child.starts_at is None:
             has_lasted = now - child.started_at > BACKOFF_SECONDS[-1]
             child.failures = 0 if has_lasted else child.failures + 1
-            logger.error("%s ended with code %s; starting it again", child.name, child.process and child.process.returncode)
+            logger.error(
+                "%s ended with code %s; starting it again", child.name, child.process and child.process.returncode
+            )
             child.kill()  # children of its own may still be there
             # Waited for between ticks: the others, and whoever wants to stop us, cannot wait that long.
             child.starts_at = now + BACKOFF_SECONDS[min(child.failures, len(BACKOFF_SECONDS) - 1)]

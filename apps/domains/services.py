@@ -123,7 +123,7 @@ def require_verified(name: str, found: tuple[UUID, str] | None) -> UUID:
     return identifier
 
 
-def signing_keys(domain_ids: set[UUID]) -> dict[UUID, tuple[dkim.SigningKey, ...]]:
+def signing_keys(domain_ids: Collection[UUID | None]) -> dict[UUID, tuple[dkim.SigningKey, ...]]:
     """The keys that sign for each domain that may send now; a domain that may not is left out."""
     rows = (
         DkimKey.objects.across_workspaces()
@@ -141,7 +141,16 @@ def verified_ids(names: Collection[tuple[UUID, str]]) -> dict[tuple[UUID, str], 
 
 
 def records_of(domain: Domain) -> list[DomainRecord]:
-    return list(DomainRecord.objects.of(domain.workspace_id).filter(domain=domain).order_by("position"))
+    return records_of_each([domain])[domain.pk]
+
+
+def records_of_each(domains: Collection[Domain]) -> dict[UUID, list[DomainRecord]]:
+    """The records of several domains by the domains' ids, in the order in which they are shown."""
+    found: dict[UUID, list[DomainRecord]] = {domain.pk: [] for domain in domains}
+    rows = DomainRecord.objects.across_workspaces().filter(domain__in=domains).order_by("domain", "position")
+    for row in rows:
+        found[row.domain_id].append(row)
+    return found
 
 
 @cache

@@ -26,7 +26,9 @@ def trusted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     smtp._context.cache_clear()
 
 
-def use(post: Post, server: SmtpSink, *, scheme: str = "smtp", password: str = "p%40ss%3Aword", query: str = "") -> None:
+def use(
+    post: Post, server: SmtpSink, *, scheme: str = "smtp", password: str = "p%40ss%3Aword", query: str = ""
+) -> None:
     post.settings.MAIL_RELAY_URL = f"{scheme}://{USER}:{password}@127.0.0.1:{server.port}{query}"
 
 

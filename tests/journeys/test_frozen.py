@@ -68,4 +68,4 @@ def test_frozen_after_the_content_its_answer_changes_nothing(platform: Callable[
         story = api.story(message_id)
         assert story.tries == ["ambiguous", "sent"]
         assert story.message["recipients"][0]["attemptCount"] == 2
-        assert story.happened == ["queued", "sending", "delivery.ambiguous", "deferred", "sent"]
+        assert story.happened == ["queued", "sending", "delivery.ambiguous", "deferred", "sending", "sent"]

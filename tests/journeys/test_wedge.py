@@ -32,9 +32,7 @@ def test_workers_that_die_idle_with_the_lock_of_the_queue_are_replaced(
         kill(idle, signal.SIGKILL)
 
         answer = api.post(SEND, mail(**{"from": f"a@{SENDER}"}, to=f"ada@{INBOX}"))
-        wait_until(
-            lambda: api.story(answer.data["id"]).status == "sent", "the mail has gone out unaided", polls=2400
-        )
+        wait_until(lambda: api.story(answer.data["id"]).status == "sent", "the mail has gone out unaided", polls=2400)
         assert len(server.lines()) == 1
 
 

@@ -1,5 +1,7 @@
 """Sender domains: add, look at, verify, remove."""
 
+from typing import Any
+
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.request import Request
@@ -7,7 +9,7 @@ from rest_framework.response import Response
 
 from apps.core.api.pagination import WholeListPagination
 from apps.domains import services
-from apps.domains.api.serializers import DomainRequest, DomainResource
+from apps.domains.api.serializers import DomainRequest, DomainResource, show_domain
 from apps.domains.models import Domain
 from apps.keys.api.views import WorkspaceViewSet
 
@@ -39,21 +41,28 @@ class DomainViewSet(WorkspaceViewSet):
         command = DomainRequest(data=request.data)
         command.is_valid(raise_exception=True)
         domain = services.create(self.workspace_id, command.validated_data["domain"])
-        return Response(DomainResource(domain).data, status=status.HTTP_201_CREATED)
+        return Response(_shown(domain), status=status.HTTP_201_CREATED)
 
     def list(self, request: Request) -> Response:
-        return self.listed(self.get_queryset())
+        domains: list[Domain] = self.paginate_queryset(self.filter_queryset(self.get_queryset())) or []
+        records = services.records_of_each(domains)
+        shown = [show_domain(domain, records[domain.pk]) for domain in domains]
+        return self.get_paginated_response(DomainResource(shown, many=True).data)
 
     def retrieve(self, request: Request, id: str) -> Response:
-        return Response(DomainResource(self.get_object()).data)
+        return Response(_shown(self.get_object()))
 
     @extend_schema(request=None, responses={200: DomainResource})
     def verify(self, request: Request, id: str) -> Response:
         """Looks up the records now and answers with what was found, verified or not."""
-        return Response(DomainResource(services.verify(self.get_object())).data)
+        return Response(_shown(services.verify(self.get_object())))
 
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, id: str) -> Response:
         """Removes the domain here; its DNS records stay where they are."""
         services.delete(self.get_object())
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+def _shown(domain: Domain) -> dict[str, Any]:
+    return DomainResource(show_domain(domain, services.records_of(domain))).data
