@@ -179,7 +179,6 @@ SPECTACULAR_SETTINGS = {
 }
 
 # --- Background work ----------------------------------------------------------------------------------------
-WEB_WORKERS = env_int("WEB_WORKERS", 0) or None
 DELIVERY_WORKERS = env_int("DELIVERY_WORKERS", 0) or None
 # The cluster is chosen by Q_CLUSTER_NAME; ours are started by the `worker` command. A queued task is only a
 # wake-up, so a failed one is dropped (ack_failures) and the rows themselves say what is still to be done.

@@ -11,6 +11,7 @@ from django.apps import apps
 from apps.core.api.pagination import write_cursor
 from apps.core.ids import new_id
 from apps.events.models import Event
+from apps.keys.api.permissions import ANY
 from apps.keys.models import ApiKey
 from apps.keys.services import revoke
 from apps.messages.models import Message
@@ -103,7 +104,7 @@ def test_nobody_gets_in_without_a_key(route: Route, world: World) -> None:
     assert stored.everything() == before
 
 
-@EVERY_ROUTE
+@pytest.mark.parametrize("route", [route for route in ROUTES if route.scope != ANY], ids=lambda route: route.name)
 def test_a_key_without_the_scope_is_refused(route: Route, world: World) -> None:
     # A key that may send may not read, and the other way round; neither may manage.
     other = "mail:read" if route.scope != "mail:read" else "mail:send"
@@ -197,3 +198,10 @@ def _message_of(workspace: Workspace) -> Message:
 
 def _undecided(record: ExpectedRecord, resolver: object) -> CheckResult:
     return CheckResult(record.purpose, CheckStatus.PENDING, reason="not looked up", undecided=True)
+
+
+@EVERY_ROUTE
+def test_no_route_describes_itself_to_options(route: Route, world: World) -> None:
+    answer = Api(world.owner.key).call("OPTIONS", route.url(**id_for(route, world)))
+
+    assert (answer.status, answer.code) == (405, "method_not_allowed")

@@ -27,3 +27,8 @@ def as_time(value: datetime | str) -> datetime:
     """A time as raw SQL gave it: SQLite keeps them as text in UTC."""
     moment = datetime.fromisoformat(value) if isinstance(value, str) else value
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def wire_time(moment: datetime | None) -> str | None:
+    """RFC 3339 in UTC with milliseconds and `Z`; null for an absent time."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z" if moment else None

@@ -50,12 +50,6 @@ class Conflict(Problem):
     message = "This already exists."
 
 
-class InvalidState(Problem):
-    code = "invalid_state"
-    status = 409
-    message = "This cannot be done in the present state."
-
-
 class PayloadTooLarge(Problem):
     code = "payload_too_large"
     status = 413

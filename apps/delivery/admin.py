@@ -43,7 +43,7 @@ class DestinationAdmin(ReadOnlyAdmin):
 
 @admin.register(Drain)
 class DrainAdmin(ReadOnlyAdmin):
-    list_display = ("host", "pid", "started_at", "beat_at", "claimed_at", "in_flight")
+    list_display = ("host", "pid", "started_at", "beat_at", "looked_at", "in_flight")
     ordering = ("-beat_at",)
 
 

@@ -59,8 +59,8 @@ def scripted(holding: Holding, scenario: str) -> Answer:
     local = holding.email.rpartition("@")[0].lower()
     if scenario == "bounced":
         return UNKNOWN_USER
-    if scenario == "delayed":
-        return LATER if holding.attempt_count == 0 else ACCEPTED
+    if scenario:  # a test key's, which says more than the address
+        return LATER if scenario == "delayed" and holding.attempt_count == 0 else ACCEPTED
     if found := BOUNCE.fullmatch(local):
         return _refusal(*found.groups())
     if found := DEFER.fullmatch(local):

@@ -26,6 +26,8 @@ class Errand:
     """A parcel on its way, and the promise of how it went."""
 
     parcel: Parcel
+    # In the order of the parcel's own domain: another domain may prefer the same servers differently.
+    hosts: tuple[str, ...]
     done: asyncio.Future[Carriage]
 
     def finish(self, carriage: Carriage) -> None:
@@ -59,10 +61,10 @@ class Pool:
         self._finished_at = time.monotonic()
         self.transmitting = 0
 
-    def submit(self, parcel: Parcel) -> asyncio.Future[Carriage]:
+    def submit(self, parcel: Parcel, hosts: tuple[str, ...]) -> asyncio.Future[Carriage]:
         if self._queue.empty():
             self._finished_at = time.monotonic()
-        errand = Errand(parcel, asyncio.get_running_loop().create_future())
+        errand = Errand(parcel, hosts, asyncio.get_running_loop().create_future())
         self._queue.put_nowait((parcel.lane, next(self._order), errand))
         if self._queue.qsize() > self._idle and len(self._workers) < self.destination.limits.connections_here():
             task = asyncio.create_task(self._work())
@@ -146,7 +148,7 @@ class Pool:
             if opened is None or not opened.session.is_open or self._is_used_up(opened.session):
                 if opened is not None:
                     await opened.session.quit()
-                fresh = await self._open()
+                fresh = await self._open(errand.hosts)
                 if isinstance(fresh, _Unopened):
                     errand.finish(self._unreachable(errand.parcel, fresh, started_at))
                     self.give_back()  # they would knock in vain; the destination's pause holds them from now on
@@ -182,10 +184,10 @@ class Pool:
             is_ambiguous=transaction.ambiguous,
         )
 
-    async def _open(self) -> _Opened | _Unopened:
+    async def _open(self, hosts: tuple[str, ...]) -> _Opened | _Unopened:
         """The first server that lets us in: every address of every host, in order (RFC 5321 section 5.1)."""
         last = _Unopened(Failure(FailureKind.UNREACHABLE, Phase.CONNECT, "there is no server to try", 0), "", "")
-        for host in self.destination.hosts:
+        for host in hosts:
             targets, reason = await self._router.targets(host)
             if not targets:
                 failure = Failure(FailureKind.UNREACHABLE, Phase.CONNECT, f"{host}: {reason}", 0)

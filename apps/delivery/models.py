@@ -22,14 +22,14 @@ class Destination(models.Model):
 
 
 class Drain(models.Model):
-    """A running delivery job; its beat and its last claim are what the watchdog looks at."""
+    """A running delivery job; its beat and its last look for work are what the watchdog looks at."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     host = models.CharField(max_length=253)
     pid = models.PositiveIntegerField()
     started_at = models.DateTimeField()
     beat_at = models.DateTimeField(db_index=True)
-    claimed_at = models.DateTimeField(null=True)
+    looked_at = models.DateTimeField(null=True)
     in_flight = models.PositiveIntegerField(default=0)
 
     def __str__(self) -> str:

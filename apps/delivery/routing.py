@@ -1,8 +1,9 @@
 """Where mail for a domain goes, by the transport of this server: our own inbox, a relay, or the domain's MX."""
 
+import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -69,8 +70,8 @@ class Router:
         # Who sets up a relay means it, wherever it stands.
         allowed = parse_networks("0.0.0.0/0,::/0") if is_relay else _allowed()
         port = self._relay.port if self._relay is not None else settings.MAIL_MX_PORT
-        if host in {"localhost", "127.0.0.1", "::1"} and is_relay:
-            return [Target(host, "::1" if host == "::1" else "127.0.0.1", port)], ""
+        if is_relay and (address := _literal(host)) is not None:
+            return [Target(host, address, port)], ""
         found = await mx.addresses(host, self._resolver, allowed=allowed)
         return [Target(host, address, port) for address in found.addresses], found.reason
 
@@ -104,7 +105,7 @@ class Relay:
             raise ImproperlyConfigured(f"MAIL_RELAY_URL: starttls must be required, not {starttls!r}")
         return cls(
             host=parts.hostname,
-            port=parts.port or STANDARD_PORTS[parts.scheme],
+            port=_port(parts),
             is_implicit=parts.scheme == "smtps",
             is_starttls_required=starttls == "required",
             credentials=credentials,
@@ -125,6 +126,23 @@ class Relay:
         if mode is TlsMode.VERIFY and is_here:
             mode = TlsMode.REQUIRED if self.is_starttls_required else TlsMode.OPPORTUNISTIC
         return Policy(helo=settings.MAIL_HELO_HOST, tls=mode, timeouts=TIMEOUTS, credentials=self.credentials)
+
+
+def _port(parts: SplitResult) -> int:
+    try:
+        return parts.port or STANDARD_PORTS[parts.scheme]
+    except ValueError as error:
+        raise ImproperlyConfigured(f"MAIL_RELAY_URL: {error}") from error
+
+
+def _literal(host: str) -> str | None:
+    """The address that a relay's host is, where it needs no look-up."""
+    if host == "localhost":
+        return "127.0.0.1"
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        return None
 
 
 def _allowed() -> Sequence[Network]:

@@ -1,6 +1,5 @@
 """How much a destination is given at once, as data: what the large receivers allow one sender (field D3, D4)."""
 
-import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,8 +16,8 @@ class Limits:
     messages: int
 
     def connections_here(self) -> int:
-        """One process's share of the connections."""
-        return max(1, math.ceil(self.connections / delivery_workers()))
+        """One process's share of the connections; each has at least one, so few of them is for few workers."""
+        return max(1, self.connections // delivery_workers())
 
 
 DEFAULT_CONNECTIONS, DEFAULT_MESSAGES = 20, 100

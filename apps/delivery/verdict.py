@@ -10,7 +10,7 @@ from apps.delivery.work import Carried
 from apps.messages.services.outcomes import AttemptFacts, Holding, Outcome
 from apps.messages.states import AttemptStatus, BounceType, Lane, Status
 from apps.messages.waits import Wait, WaitCode
-from apps.protocols.reply import Charge, Meaning, read
+from apps.protocols.reply import Charge, Fault, Meaning, read
 from apps.protocols.smtp import Answer, Exchange, Failure, FailureKind, Phase, Reply
 from apps.suppressions.models import Reason
 
@@ -95,8 +95,9 @@ def _facts(status: AttemptStatus, answer: Answer, meaning: Meaning, carried: Car
         smtp_code=answer.code if isinstance(answer, Reply) else None,
         enhanced_code=(answer.enhanced or "") if isinstance(answer, Reply) else "",
         response=answer.line,
-        fault=meaning.fault.value,
+        fault="" if meaning.fault is Fault.ACCEPTED else meaning.fault.value,
         rule=meaning.rule,
+        explanation=meaning.explanation,
         conversation=_conversation(carried.transcript),
     )
 

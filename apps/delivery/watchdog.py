@@ -88,10 +88,10 @@ class Watchdog:
 
 
 def _is_stalled() -> bool:
-    """Work has been due for long, and nobody has claimed anything for as long."""
+    """Work has been due for long, and nobody has looked for any for as long."""
     now = clock.database_now()
     due = Recipient.objects.across_workspaces().filter(lease_until=None, next_attempt_at__lt=now - STALLED)
-    return due.exists() and not Drain.objects.filter(claimed_at__gt=now - STALLED).exists()
+    return due.exists() and not Drain.objects.filter(looked_at__gt=now - STALLED).exists()
 
 
 def _is_schedule_late() -> bool:

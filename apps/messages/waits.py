@@ -6,6 +6,7 @@ from django.db import models
 
 
 class WaitCode(models.TextChoices):
+    QUEUED = "queued"
     RETRY = "retry"
     DESTINATION_PAUSED = "destination_paused"
     DESTINATION_BUSY = "destination_busy"
@@ -22,6 +23,9 @@ class Explanation:
 
 
 EXPLANATIONS = {
+    WaitCode.QUEUED: Explanation(
+        "It waits for a worker.", "nobody needs to, while workers run; else the operator of this server"
+    ),
     WaitCode.RETRY: Explanation(
         "The receiving server asked us to try again later.", "nobody needs to: it is tried again by itself"
     ),

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -40,7 +41,7 @@ def ids_of(addresses: Collection[tuple[UUID, str]]) -> dict[tuple[UUID, str], UU
     return {keys[workspace_id, key]: pk for workspace_id, key, pk in found if (workspace_id, key) in keys}
 
 
-def add(suppressions: Sequence[NewSuppression]) -> int:
+def add(suppressions: Sequence[NewSuppression], *, at: datetime | None = None) -> int:
     """Suppresses addresses in the caller's transaction, with an event for each that was not suppressed before.
 
     Returns how many were new. Of two writers at once one inserts; the other finds the row and changes nothing.
@@ -52,7 +53,7 @@ def add(suppressions: Sequence[NewSuppression]) -> int:
     stored = set(Suppression.objects.across_workspaces().filter(pk__in=ours).values_list("pk", flat=True))
     new = [row for row in rows if row.pk in stored]
     if new:
-        record([_event(EventType.SUPPRESSION_CREATED, row) for row in new])
+        record([_event(EventType.SUPPRESSION_CREATED, row) for row in new], at=at)
     return len(new)
 
 

@@ -1,4 +1,4 @@
-"""Runs in a process of its own with a published client: a call on each line of input, what came of it on each of output.
+"""Runs in a process of its own with a published client: a call on each line of input, its answer on each of output.
 
 The process knows nothing of this project; the client's folder is its PYTHONPATH.
 """

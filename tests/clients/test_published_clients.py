@@ -1,4 +1,4 @@
-"""The packages that customers have installed drive this server, on both addresses, without knowing it is another one."""
+"""The packages that customers have installed drive this server, on both of its addresses."""
 
 from collections.abc import Callable
 from typing import Any

@@ -59,7 +59,7 @@ def test_limits_have_every_documented_key(api: Api) -> None:
         "tier": "business",
         "dailyUsed": 2,
         "dailyLimit": 1_000_000,
-        "hourlyUsed": 0,
+        "hourlyUsed": None,
         "hourlyLimit": None,
         "maxRecipientsPerMessage": 50,
     }

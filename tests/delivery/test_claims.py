@@ -1,14 +1,16 @@
 """Who gets which work: lanes before one another, turns for all workspaces, nothing twice, suspects kept apart."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
+from asgiref.sync import async_to_sync
 
 from apps.core import clock
 from apps.delivery.services import claim
 from apps.delivery.services.claim import Claimer
-from apps.delivery.services.gate import mark_in_doubt
+from apps.delivery.services.gate import Gate, mark_in_doubt
 from apps.delivery.services.recover import MAX_CRASHES, recover
 from apps.events.models import Event
 from apps.messages.models import Attempt, Recipient
@@ -19,7 +21,7 @@ from apps.protocols.address import Mailbox
 from apps.workspaces.models import Workspace
 from tests.conftest import World, make_world
 from tests.delivery.conftest import Post
-from tests.factories import make_message
+from tests.factories import make_message, suppress
 from tests.fakes.smtp_sink import SmtpSink
 from tests.journeys.rig import INBOX
 from tests.parallel import at_once
@@ -134,6 +136,28 @@ def test_the_gate_refuses_a_claim_that_was_taken_over(world: World) -> None:
     assert not the_row().in_doubt
     assert mark_in_doubt([present]) == {present.recipient_id}
     assert the_row().in_doubt
+
+
+def test_a_parcel_stopped_at_the_gate_for_one_recipient_leaves_no_doubt_about_the_other(world: World) -> None:
+    workspace = world.owner.workspace
+    make_message(workspace, [f"ada@{INBOX}", f"grace@{INBOX}"])
+    held = Claimer().claim(ROOM)
+    suppress(workspace.pk, f"ada@{INBOX}")
+
+    assert async_to_sync(through_the_gate)(held) is False
+
+    assert not Recipient.objects.across_workspaces().filter(in_doubt=True).exists()
+    claim.release(held)
+    assert len(Claimer().claim(ROOM)) == 2
+
+
+async def through_the_gate(holdings: Sequence[Holding]) -> bool:
+    gate = Gate(lambda: 1)
+    running = asyncio.create_task(gate.run())
+    try:
+        return await gate.passes(holdings)
+    finally:
+        running.cancel()
 
 
 def test_a_claim_that_ran_out_before_the_gate_is_simply_work_again(world: World) -> None:

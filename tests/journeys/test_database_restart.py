@@ -64,20 +64,26 @@ def server() -> Iterator[own_postgres.Server]:
 
 @pytest.mark.timeout(300)
 def test_restarts_of_the_database_lose_nothing(server: own_postgres.Server, dns: DnsServer, tmp_path: Path) -> None:
-    with sink(tmp_path, delay_ms=30) as mail_server:
-        with Platform(own_database(server), tmp_path, mail_port=mail_server.port, dns=dns) as live:
-            api = customer(live)
-            live.start_worker()
-            wait_until(lambda: rows(server, "SELECT 1 FROM delivery_drain"), "a worker is there")
-            accepted, refusals = send_through_restarts(api, server)
-            wait_until(lambda: unfinished(server) == 0, "all mail has reached its end", polls=2400)
+    with (
+        sink(tmp_path, delay_ms=30) as mail_server,
+        Platform(own_database(server), tmp_path, mail_port=mail_server.port, dns=dns) as live,
+    ):
+        api = customer(live)
+        server.shoot()
+        worker = live.start_worker()
+        wait_until(worker.below, "the worker is there before its database")
+        server.start()
+        wait_until(lambda: rows(server, "SELECT 1 FROM delivery_drain"), "it has found its database")
 
-            assert len(set(accepted)) == MESSAGES
-            assert refusals
-            assert {answer.status for answer in refusals} == {503}
-            assert {answer.code for answer in refusals} == {"temporarily_unavailable"}
-            assert all(int(answer.headers["Retry-After"]) > 0 for answer in refusals)
-            no_copy_is_lost_or_hidden(server, mail_server)
+        accepted, refusals = send_through_restarts(api, server)
+        wait_until(lambda: unfinished(server) == 0, "all mail has reached its end", polls=2400)
+
+        assert len(set(accepted)) == MESSAGES
+        assert refusals
+        assert {answer.status for answer in refusals} == {503}
+        assert {answer.code for answer in refusals} == {"temporarily_unavailable"}
+        assert all(int(answer.headers["Retry-After"]) > 0 for answer in refusals)
+        no_copy_is_lost_or_hidden(server, mail_server)
 
 
 setattr(test_restarts_of_the_database_lose_nothing, ONLY_ON, "postgresql")

@@ -92,6 +92,16 @@ def shown(message_id: str) -> dict[str, Any]:
     }
 
 
+WAITS_FOR_A_WORKER = {
+    "code": "queued",
+    "reason": "It waits for a worker.",
+    "detail": None,
+    "since": STAMP,
+    "until": STAMP,
+    "whoCanChangeIt": "nobody needs to, while workers run; else the operator of this server",
+}
+
+
 def shown_recipient(kind: str, email: str, name: str | None) -> dict[str, Any]:
     return {
         "email": email,
@@ -102,7 +112,7 @@ def shown_recipient(kind: str, email: str, name: str | None) -> dict[str, Any]:
         "lastError": None,
         "nextAttemptAt": STAMP,
         "finishedAt": None,
-        "wait": None,
+        "wait": WAITS_FOR_A_WORKER,
     }
 
 
@@ -277,9 +287,10 @@ class TestStory:
         message = make_message(workspace)
         record([_event(message, EventType.MESSAGE_SENT, email) for email in ("a@example.com", "b@example.com")])
 
-        rows = api.get(f"{MESSAGES}/{message.pk}/timeline", {"recipient": "a@example.com"}).rows
+        rows = api.get(f"{MESSAGES}/{message.pk}/timeline", {"recipient": "a@EXAMPLE.com"}).rows
 
-        assert [row["metadata"] for row in rows] == [{"recipient": "a@example.com"}]
+        assert [row["type"] for row in rows] == ["mail.message.queued", "mail.message.sent"]
+        assert rows[1]["metadata"] == {"recipient": "a@example.com"}
 
     @pytest.mark.parametrize(
         ("kind", "level"),

@@ -124,7 +124,7 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
     return json_answer(request, _plain(403, "This is not allowed."))
 
 
-def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     return json_answer(request, NotFound("There is nothing at this address."))
 
 

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from django.http import HttpRequest, HttpResponse
-from django.urls import resolve
+from django.urls import Resolver404, resolve
 
+from apps.core.api.errors import not_found
 from apps.core.ids import new_id
 
 logger = logging.getLogger(__name__)
@@ -46,8 +47,13 @@ class ApiMiddleware:
         if not request.path_info.startswith(self.PREFIXES):
             return self.get_response(request)
         request.get_host()  # raises DisallowedHost, as CommonMiddleware does for pages
-        match = request.resolver_match = resolve(request.path_info)
+        try:
+            match = request.resolver_match = resolve(request.path_info)
+        except Resolver404:
+            return not_found(request)
         response: Any = match.func(request, *match.args, **match.kwargs)
         response.render()
         response["Content-Length"] = str(len(response.content))
+        if request.method == "HEAD":
+            response.content = b""
         return cast(HttpResponse, response)

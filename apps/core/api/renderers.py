@@ -1,7 +1,6 @@
 """Wraps every success in the contract's envelope and writes it as JSON (wire contract 1.3)."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -51,8 +50,3 @@ def success(status: int, data: Any) -> dict[str, Any]:
 
 def dump(body: Any) -> bytes:
     return orjson.dumps(body, option=OPTIONS)
-
-
-def wire_time(moment: datetime | None) -> str | None:
-    """RFC 3339 in UTC with milliseconds and `Z`; null for an absent time."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z" if moment else None

@@ -53,7 +53,8 @@ class EnvelopeSchema(AutoSchema):
         scope = self.view.scopes[self._action()]
         action = getattr(self.view, self._action(), None)
         text = (action.__doc__ if action else None) or self.view.__doc__ or ""
-        return "\n\n".join([" ".join(text.split()), f"Needs the scope `{scope}`."])
+        needed = "Any valid key may ask." if scope == "any" else f"Needs the scope `{scope}`."
+        return "\n\n".join([" ".join(text.split()), needed])
 
     def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
         operation: dict[str, Any] | None = super().get_operation(*args, **kwargs)

@@ -58,7 +58,7 @@ TAKE = """
 UPDATE mail_messages_recipient SET lease_until = %s, fence = fence + 1, crashes = crashes + 1
 WHERE id {among_due} AND lease_until IS NULL
 RETURNING id, message_id, workspace_id, fence, email, lane, attempt_count, tries, crashes, queued_at,
-          wait_code, wait_detail, waiting_since
+          wait_code, wait_detail, waiting_since, last_error
 """
 
 Turn = tuple[int, Any]
@@ -128,7 +128,7 @@ def lease_time() -> timedelta:
 def read_holding(row: Sequence[Any]) -> Holding:
     """The columns that TAKE returns, as either database gives them."""
     recipient_id, message_id, workspace_id, fence, email, lane, attempts, tries, crashes, *rest = row
-    queued_at, code, detail, since = rest
+    queued_at, code, detail, since, last_error = rest
     return Holding(
         recipient_id=as_id(recipient_id),
         message_id=as_id(message_id),
@@ -142,6 +142,7 @@ def read_holding(row: Sequence[Any]) -> Holding:
         queued_at=clock.as_time(queued_at),
         waited_for=Wait(WaitCode(code), detail) if code else None,
         waiting_since=clock.as_time(since) if since else None,
+        last_error=last_error,
     )
 
 

@@ -6,9 +6,10 @@ Everything here can be killed at any line. What is not recorded is picked up by 
 import asyncio
 import contextlib
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -64,11 +65,15 @@ class Engine:
         self._troubled: set[str] = set()
         self._found_nothing = False
 
-        self.looked_at: datetime | None = None
+        self._looked_at = time.monotonic()
 
     @property
     def in_flight(self) -> int:
         return len(self._held)
+
+    def since_look(self) -> timedelta:
+        """How long ago this engine last looked for work, or saw that it has its hands full."""
+        return timedelta(seconds=time.monotonic() - self._looked_at)
 
     @property
     def is_idle(self) -> bool:
@@ -96,7 +101,7 @@ class Engine:
 
     async def _claim_once(self) -> bool:
         # A sign of life also when there is no room: slow servers are no reason to restart us.
-        self.looked_at = clock.now()
+        self._looked_at = time.monotonic()
         free = {lane: min(CLAIM_AT_MOST, places - len(self._held)) for lane, places in ROOM.items()}
         if free[Lane.OTP] < CLAIM_AT_LEAST:
             return False
@@ -166,7 +171,7 @@ class Engine:
 
     async def _transport(self, parcel: Parcel, route: Destination) -> Carriage:
         if route is not CAPTURE:
-            return await self._pool(route).submit(parcel)
+            return await self._pool(route).submit(parcel, route.hosts)
         self._captures += 1
         try:
             return await capture.carry(parcel, self._gate)

@@ -67,8 +67,7 @@ class _Shift:
         started_at, renewed = clock.now(), time.monotonic()
         while True:
             try:
-                looked_at = self._engine.looked_at
-                await database(_sign, self._id, started_at, looked_at, self._engine.in_flight)
+                await database(_sign, self._id, started_at, self._engine.since_look(), self._engine.in_flight)
                 if time.monotonic() - renewed > settings.MAIL_LEASE_SECONDS / 3:
                     await self._engine.renew_leases()
                     renewed = time.monotonic()
@@ -100,9 +99,9 @@ class _Shift:
         await asyncio.sleep(SETTLE_SECONDS)
 
 
-def _sign(drain_id: UUID, started_at: datetime, claimed_at: datetime | None, in_flight: int) -> None:
+def _sign(drain_id: UUID, started_at: datetime, since_look: timedelta, in_flight: int) -> None:
     now = clock.database_now()
-    fields = {"beat_at": now, "claimed_at": claimed_at, "in_flight": in_flight}
+    fields = {"beat_at": now, "looked_at": now - since_look, "in_flight": in_flight}
     if not Drain.objects.filter(pk=drain_id).update(**fields):
         Drain.objects.filter(beat_at__lt=now - FORGET_AFTER).delete()
         Drain.objects.create(id=drain_id, host=socket.gethostname(), pid=os.getpid(), started_at=started_at, **fields)

@@ -84,7 +84,7 @@ class Gate:
 
     async def passes(self, holdings: Sequence[Holding]) -> bool:
         """True once it is committed that all of these may go out; False if one of them is no longer ours."""
-        answer = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(holdings, answer))
         self._arrival.set()
         return await answer

@@ -70,7 +70,7 @@ def prepare(claimed: Sequence[Holding], *, budget: int) -> Batch:
 def _keys(stored: Mapping[UUID, Stored]) -> Keys:
     """The keys of the senders' domains. One that was deleted and added again signs what was queued before, too."""
     messages = [item.message for item in stored.values() if item.message.domain_id]
-    keys = signing_keys({message.domain_id for message in messages})
+    keys = signing_keys({message.domain_id for message in messages if message.domain_id})
     orphans = {(m.workspace_id, m.from_email.rpartition("@")[2]): m for m in messages if m.domain_id not in keys}
     if not orphans:
         return keys

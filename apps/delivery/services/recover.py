@@ -19,7 +19,7 @@ MAX_ROWS = 500
 MAX_CRASHES = 4
 EXPIRED = """
 SELECT id, message_id, workspace_id, fence, email, lane, attempt_count, tries, crashes, queued_at,
-       wait_code, wait_detail, waiting_since, in_doubt, lease_until
+       wait_code, wait_detail, waiting_since, last_error, in_doubt, lease_until
 FROM mail_messages_recipient WHERE lease_until < %s ORDER BY lease_until LIMIT %s
 """
 UNKNOWN_END = "The worker died between handing the message over and reading the answer: perhaps it was delivered."

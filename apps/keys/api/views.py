@@ -6,12 +6,13 @@ from uuid import UUID
 
 from django.db.models import Model, QuerySet
 from rest_framework.exceptions import MethodNotAllowed
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from apps.core.api.filters import StrictFilterBackend
 from apps.core.api.pagination import KeysetPagination
-from apps.core.errors import NotFound
+from apps.core.errors import Invalid, NotFound
 from apps.core.ids import parse_id
 from apps.keys.services import Caller
 from apps.workspaces.tenancy import TenantModel
@@ -25,6 +26,10 @@ class WorkspaceViewSet(GenericViewSet):
     operation_ids: ClassVar[Mapping[str, str]]
     pagination_class: Any = KeysetPagination
     filter_backends = (StrictFilterBackend,)
+    # OPTIONS would describe the view to whoever asks; the document at /docs/ does it better.
+    http_method_names = ("get", "post", "put", "patch", "delete", "head")
+    # Actions that take filters and paging; the others take no query parameters.
+    lists: ClassVar[frozenset[str]] = frozenset({"list"})
 
     @property
     def caller(self) -> Caller:
@@ -33,6 +38,11 @@ class WorkspaceViewSet(GenericViewSet):
     @property
     def workspace_id(self) -> UUID:
         return self.caller.workspace_id
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if self.action not in self.lists and request.query_params:
+            raise Invalid({name[:100]: ["unknown query parameter"] for name in list(request.query_params)[:20]})
 
     def get_queryset(self) -> QuerySet[Any]:
         return self.model.objects.of(self.workspace_id)

@@ -3,10 +3,12 @@
 from typing import Any
 
 import django_filters
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from apps.core.api.filters import TextFilter, WireFilterSet
 from apps.core.errors import Invalid
+from apps.events.models import Event
+from apps.events.types import EventType
 from apps.messages.models import Message, Recipient
 from apps.messages.states import Status
 from apps.protocols.address import AddressError, parse_mailbox
@@ -40,5 +42,11 @@ _FILTERS: dict[str, Any] = {
 MessageFilters = type("MessageFilters", (WireFilterSet,), _FILTERS)
 
 
+def _about(rows: QuerySet[Event], name: str, text: str) -> QuerySet[Event]:
+    """What tells of one recipient: its own events, its suppression, and that the message was queued at all."""
+    email = _canonical(name, text)
+    return rows.filter(Q(data__recipient=email) | Q(data__email=email) | Q(type=EventType.MESSAGE_QUEUED))
+
+
 class TimelineFilters(WireFilterSet):
-    recipient = TextFilter(field_name="data__recipient")
+    recipient = TextFilter(method=lambda rows, name, text: _about(rows, name, text))

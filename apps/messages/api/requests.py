@@ -44,6 +44,11 @@ class AttachmentRequest(WireSerializer):
     filename = LineField(max_length=255)
     content_type = LineField(required=False, max_length=255)
 
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if ("asset_id" in attrs) == ("upload_id" in attrs):
+            raise serializers.ValidationError({"assetId": ["give exactly one of assetId and uploadId"]})
+        return attrs
+
 
 class TrackingRequest(WireSerializer):
     opens = StrictBooleanField(required=False)

@@ -199,14 +199,15 @@ def _recipient(recipient: Recipient) -> dict[str, Any]:
 
 
 def _wait(recipient: Recipient) -> dict[str, Any] | None:
-    if not recipient.wait_code:
+    if recipient.status not in {Status.QUEUED, Status.DEFERRED}:
         return None
-    explanation = EXPLANATIONS[WaitCode(recipient.wait_code)]
+    code = WaitCode(recipient.wait_code or WaitCode.QUEUED)
+    explanation = EXPLANATIONS[code]
     return {
-        "code": recipient.wait_code,
+        "code": code.value,
         "reason": explanation.sentence,
         "detail": recipient.wait_detail or None,
-        "since": recipient.waiting_since,
+        "since": recipient.waiting_since or recipient.queued_at,
         "until": recipient.next_attempt_at,
         "who_can_change_it": explanation.who_can_change_it,
     }

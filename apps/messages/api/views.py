@@ -57,6 +57,7 @@ class MessageViewSet(WorkspaceViewSet):
     model = Message
     serializer_class = resources.MessageResource
     scopes = dict.fromkeys(("list", "retrieve", "attempts", "logs", "timeline", "bounces"), "mail:read")
+    lists = frozenset({"list", "attempts", "logs", "timeline", "bounces"})
     operation_ids = {
         "list": "messages.list",
         "retrieve": "messages.get",

@@ -46,6 +46,7 @@ class Holding:
     queued_at: datetime
     waited_for: Wait | None
     waiting_since: datetime | None
+    last_error: str
 
     @property
     def attempt_number(self) -> int:
@@ -68,6 +69,7 @@ class AttemptFacts:
     response: str = ""
     fault: str = ""
     rule: str = ""
+    explanation: str = ""
     conversation: Sequence[Sequence[str | int]] = ()
 
 
@@ -117,9 +119,9 @@ def record(outcomes: Sequence[Outcome]) -> set[UUID]:
         ours = [outcome for outcome in outcomes if outcome.holding.recipient_id in changed]
         if ours:
             _insert_attempts(ours, now)
-            _insert_bounces(ours, now)
             _roll_up(messages, ours, now)
             record_events([event for outcome in ours for event in _events(outcome, now)], at=now)
+            _insert_bounces(ours, now)
     return changed
 
 
@@ -142,13 +144,20 @@ def _recipient_row(outcome: Outcome, now: datetime) -> dict[str, Any]:
         "in_doubt": False,
         "attempt_count": holding.attempt_count + (outcome.attempt is not None),
         "tries": holding.tries + outcome.is_charged,
-        "crashes": holding.crashes if outcome.has_crashed else 0,
+        "crashes": _crashes(outcome),
         "wait_code": wait.code.value if wait else "",
         "wait_detail": wait.detail if wait else "",
         "waiting_since": _waiting_since(outcome, now),
-        "last_error": outcome.error,
+        "last_error": outcome.error or ("" if outcome.attempt else holding.last_error),
         "finished_at": now if outcome.is_final else None,
     }
+
+
+def _crashes(outcome: Outcome) -> int:
+    """A recorded try ends the suspicion; giving a claim back only takes back what the claim itself added."""
+    if outcome.has_crashed:
+        return outcome.holding.crashes
+    return 0 if outcome.attempt is not None else outcome.holding.crashes - 1
 
 
 def _waiting_since(outcome: Outcome, now: datetime) -> datetime | None:
@@ -201,7 +210,7 @@ def _insert_bounces(outcomes: Sequence[Outcome], now: datetime) -> None:
         if outcome.suppress is not None:
             new.append(_suppression(outcome, outcome.suppress, bounce_id))
     if new:
-        suppressions.add(new)
+        suppressions.add(new, at=now)
         _link(bounces, new)
     if bounces:
         insert(Bounce, bounces)
@@ -299,12 +308,13 @@ def _event_data(outcome: Outcome, now: datetime) -> dict[str, Any]:
             "smtpCode": facts.smtp_code,
             "enhancedCode": facts.enhanced_code or None,
             "response": facts.response,
+            "explanation": facts.explanation or None,
             "remoteHost": facts.remote_host or None,
         }
     if wait is not None:
         data |= {"reason": wait.code.value, "detail": wait.detail or EXPLANATIONS[wait.code].sentence}
     if outcome.retry_in is not None:
-        data["nextAttemptAt"] = (now + outcome.retry_in).isoformat().replace("+00:00", "Z")
+        data["nextAttemptAt"] = clock.wire_time(now + outcome.retry_in)
     if outcome.bounce is not None:
         data["bounceType"] = outcome.bounce.value
     if outcome.error and facts is None:

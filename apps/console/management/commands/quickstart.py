@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import socket
 import sys
 import urllib.error
 import urllib.request
@@ -10,7 +11,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from apps.core.errors import Problem
 from apps.delivery.supervisor import Child, Supervisor
@@ -29,6 +30,7 @@ class Command(BaseCommand):
     help = "Migrates, makes what is missing, and runs the web server and the workers until Ctrl-C or SIGTERM."
 
     def handle(self, *args: Any, **options: Any) -> None:
+        _require_free_port()
         self._say("Preparing the database ...")
         call_command("migrate", verbosity=0)
         password = _operator_password()
@@ -47,6 +49,16 @@ class Command(BaseCommand):
     def _say(self, text: str) -> None:
         self.stdout.write(text)
         self.stdout.flush()
+
+
+def _require_free_port() -> None:
+    """Else another server would answer in our place, and ours would be started for ever."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", settings.PORT))
+        except OSError as error:
+            raise CommandError(f"Port {settings.PORT} is in use; choose another: PORT=8001 make run") from error
 
 
 def _children() -> list[Child]:
@@ -82,11 +94,16 @@ def _demo_key(workspace: Workspace) -> str:
 
 
 def _operator_password() -> str:
+    """The first operator's password, for as long as nobody has changed it."""
     path = _secret("operator_password")
     if not User.objects.filter(is_superuser=True).exists():
         _keep(path, secrets.token_urlsafe(12))
         workspaces.create_operator(OPERATOR, password=path.read_text().strip())
-    return path.read_text().strip() if path.exists() else "(as you set it; change it with manage.py create_operator)"
+    kept = path.read_text().strip() if path.exists() else ""
+    operator = User.objects.filter(email=OPERATOR).first()
+    if operator is not None and operator.check_password(kept):
+        return kept
+    return "that you have set (manage.py create_operator sets another)"
 
 
 def _secret(name: str) -> Path:

@@ -1,0 +1,15 @@
+"""Every job's name leads to a function, and every job has a cluster that runs it."""
+
+import pytest
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from apps.core.jobs import CLUSTER_OF, Job
+
+CLUSTERS = {settings.Q_CLUSTER["name"], *settings.Q_CLUSTER["ALT_CLUSTERS"]}
+
+
+@pytest.mark.parametrize("job", Job)
+def test_a_job_names_a_function_and_a_cluster(job: Job) -> None:
+    assert callable(import_string(job.value))
+    assert CLUSTER_OF[job] in CLUSTERS
