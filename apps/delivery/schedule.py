@@ -21,11 +21,14 @@ class Schedule:
     repeats: bool = True
     jitter: float = JITTER
 
-    def next_gap(self, tries: int, age: timedelta) -> timedelta | None:
-        """How long to wait after this many tries of a message this old; None: give up."""
+    def next_gap(self, tries: int, age: timedelta, *, slower: bool = False) -> timedelta | None:
+        """How long to wait after this many tries of a message this old; None: give up.
+
+        `slower`: the server asked us to slow down, so the gap is that of one try more.
+        """
         if not self.repeats and tries > len(self.gaps):
             return None
-        gap = self.jittered(self.gaps[min(tries, len(self.gaps)) - 1])
+        gap = self.jittered(self.gaps[min(tries + slower, len(self.gaps)) - 1])
         return gap if age + gap <= self.lifetime else None
 
     def jittered(self, seconds: int) -> timedelta:

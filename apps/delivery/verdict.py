@@ -59,6 +59,7 @@ def _refused(holding: Holding, answer: Answer, meaning: Meaning, carried: Carrie
         bounce=BounceType(meaning.bounce.value) if meaning.bounce else None,
         suppress=Reason.HARD_BOUNCE if meaning.suppress else None,
         error=answer.line,
+        needs_operator=meaning.alert,
     )
 
 
@@ -67,12 +68,12 @@ def _later(
 ) -> Outcome:
     schedule = schedule_of(holding.lane)
     age = facts.finished_at - holding.queued_at
-    is_charged = meaning.counts_against is Charge.MESSAGE
+    is_charged = meaning.counts_against is Charge.MESSAGE or meaning.split
     gap: timedelta | None
     if meaning.split:
         gap = timedelta(0) if holding.tries == 0 else schedule.next_gap(holding.tries + 1, age)
     elif is_charged:
-        gap = schedule.next_gap(holding.tries + 1, age)
+        gap = schedule.next_gap(holding.tries + 1, age, slower=meaning.slow)
     else:
         gap = pause if pause is not None else schedule.next_gap(1, age)
         gap = gap if gap is not None and age + gap <= schedule.lifetime else None
@@ -80,7 +81,16 @@ def _later(
         return Outcome(holding, Status.FAILED, facts, is_charged=is_charged, error=EXPIRED + answer.line)
     code = WaitCode.RETRY if is_charged else WaitCode.DESTINATION_PAUSED
     wait = Wait(code, answer.line)
-    return Outcome(holding, Status.DEFERRED, facts, wait, retry_in=gap, is_charged=is_charged, error=answer.line)
+    return Outcome(
+        holding,
+        Status.DEFERRED,
+        facts,
+        wait,
+        retry_in=gap,
+        is_charged=is_charged,
+        error=answer.line,
+        needs_operator=meaning.alert,
+    )
 
 
 def _facts(status: AttemptStatus, answer: Answer, meaning: Meaning, carried: Carried) -> AttemptFacts:

@@ -204,6 +204,8 @@ class Engine:
     def _settle(self, outcomes: Sequence[Outcome]) -> None:
         """Hands outcomes to the recorder; they stay held until they are committed."""
         for outcome in outcomes:
+            if outcome.needs_operator:
+                logger.warning("message %s needs an operator: %s", outcome.holding.message_id, outcome.error)
             self._recorder.put(outcome, partial(self._forget, [outcome.holding]))
 
     def _forget(self, holdings: Sequence[Holding]) -> None:

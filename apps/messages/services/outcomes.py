@@ -84,6 +84,8 @@ class Outcome:
     retry_in: timedelta | None = None
     is_charged: bool = False
     has_crashed: bool = False
+    # The refusal is about this server or its sender, so somebody here has to act.
+    needs_operator: bool = False
     bounce: BounceType | None = None
     suppress: Reason | None = None
     error: str = ""
