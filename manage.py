@@ -8,6 +8,7 @@ from stackshift_mail import env
 
 
 def main() -> None:
+    os.umask(0o077)  # mail, keys and the database are nobody else's to read
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "stackshift_mail.settings")
     if sys.argv[1:2] == ["quickstart"]:
         env.generate_missing_secrets()

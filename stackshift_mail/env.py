@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import stat
 from pathlib import Path
 
 from cryptography.fernet import Fernet
@@ -56,6 +57,10 @@ def var_folder() -> Path:
     """Where data and generated secrets live; readable by the owner alone."""
     folder = Path(env_text("STACKSHIFT_VAR", str(BASE_DIR / "var"))).resolve()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    state = folder.stat()
+    is_shared = state.st_mode & stat.S_ISVTX  # such as /tmp, which is not ours to close
+    if state.st_uid == os.getuid() and not is_shared and state.st_mode & 0o077:
+        folder.chmod(0o700)
     return folder
 
 

@@ -12,8 +12,11 @@ bind = f"{'0.0.0.0' if is_public else '127.0.0.1'}:{env_int('PORT', 8000, minimu
 wsgi_app = "stackshift_mail.wsgi"
 raw_env = ["STACKSHIFT_ROLE=web"]
 workers = env_int("WEB_WORKERS", 0) or os.cpu_count() or 1
-worker_class = "gthread"  # slow clients must not hold a whole process
+# Threads, so that one slow answer does not hold up the others. Against clients that are slow on purpose only a
+# buffering proxy in front helps: see docs/configuration.md.
+worker_class = "gthread"
 threads = 4
+umask = 0o077
 timeout = 60
 graceful_timeout = 5
 keepalive = 10

@@ -104,8 +104,8 @@ DATABASES = {"default": environ.Env.db_url_config(env_text("DATABASE_URL", f"sql
 DATABASES["default"]["CONN_MAX_AGE"] = 600  # django-q2 would connect anew for every poll otherwise
 # The web server asks nothing before it asks: after an outage each connection fails once, with 503. The workers of
 # django-q2 would die of it.
-IS_WEB = env_text("STACKSHIFT_ROLE") == "web"  # set by gunicorn.conf.py
-DATABASES["default"]["CONN_HEALTH_CHECKS"] = not IS_WEB
+ROLE = env_text("STACKSHIFT_ROLE")  # "web" by gunicorn.conf.py, "delivery" by the worker command
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = ROLE != "web"
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
         # Deferred transactions fail with "database is locked" as soon as two processes upgrade to a write.
@@ -114,10 +114,13 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         # FULL, because "accepted" promises that the message survives a power cut.
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
     }
-elif IS_WEB:
+elif ROLE == "web":
     # Requests repeat the same few statements, so each connection has them planned once. Workers join whole arrays
     # with growing tables, where a plan made for an empty table would be kept too long.
     DATABASES["default"]["OPTIONS"] = {"server_side_binding": True, "prepare_threshold": 3}
+elif ROLE == "delivery":
+    # A worker that waits for a lock shows no sign of life, and would be taken for dead.
+    DATABASES["default"]["OPTIONS"] = {"options": "-c lock_timeout=4s -c statement_timeout=8s"}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REDIS_URL = env_text("REDIS_URL")
 if REDIS_URL:
@@ -203,8 +206,9 @@ Q_CLUSTER = {
             "workers": DELIVERY_WORKERS or os.cpu_count(),
             "queue_limit": DELIVERY_WORKERS or os.cpu_count(),
             "bulk": 1,
-            "timeout": 900,
-            "retry": 3600,
+            # A last resort: a shift, its last call, and the longest SMTP conversation after it.
+            "timeout": 7200,
+            "retry": 14400,
             "poll": 0.2,
             "recycle": 500,
             "scheduler": False,

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import count
 
@@ -12,13 +12,16 @@ from apps.core import clock
 from apps.delivery.database import DatabaseAway
 from apps.delivery.routing import Destination, Router
 from apps.delivery.services.gate import Gate
-from apps.delivery.work import Carriage, Carried, NotCarried, Parcel, Unwritable
+from apps.delivery.work import Carriage, Carried, NotCarried, Parcel, TooSlow, Unwritable
 from apps.protocols.smtp import Answer, Envelope, Failure, FailureKind, Phase, Session, Target, connect
 
 logger = logging.getLogger(__name__)
 
 IDLE_SECONDS = 2.0
 SLOW_SECONDS = 5.0
+# A domain may name a thousand servers that never answer; it does not get our whole day.
+MAX_ADDRESSES = 5
+OPEN_SECONDS = 120.0
 
 
 @dataclass(slots=True)
@@ -29,9 +32,11 @@ class Errand:
     # In the order of the parcel's own domain: another domain may prefer the same servers differently.
     hosts: tuple[str, ...]
     done: asyncio.Future[Carriage]
+    # Back in the queue under another entry, which will finish it.
+    is_passed_on: bool = False
 
     def finish(self, carriage: Carriage) -> None:
-        if not self.done.done():
+        if not self.is_passed_on and not self.done.done():
             self.done.set_result(carriage)
 
 
@@ -57,20 +62,26 @@ class Pool:
         self._queue: asyncio.PriorityQueue[tuple[int, int, Errand]] = asyncio.PriorityQueue()
         self._order = count()
         self._workers: set[asyncio.Task[None]] = set()
+        self._limit = destination.limits.connections_here()
+        self._sessions: list[Session] = []
         self._idle = 0
         self._finished_at = time.monotonic()
         self.transmitting = 0
 
     def submit(self, parcel: Parcel, hosts: tuple[str, ...]) -> asyncio.Future[Carriage]:
-        if self._queue.empty():
+        if self._queue.empty() and not self.transmitting:
             self._finished_at = time.monotonic()
         errand = Errand(parcel, hosts, asyncio.get_running_loop().create_future())
         self._queue.put_nowait((parcel.lane, next(self._order), errand))
-        if self._queue.qsize() > self._idle and len(self._workers) < self.destination.limits.connections_here():
+        self._staff()
+        return errand.done
+
+    def _staff(self) -> None:
+        """Starts one more sender where parcels wait and the limits allow it."""
+        if self._queue.qsize() > self._idle and len(self._workers) < self._limit:
             task = asyncio.create_task(self._work())
             self._workers.add(task)
             task.add_done_callback(self._ended)
-        return errand.done
 
     @property
     def size(self) -> int:
@@ -79,8 +90,8 @@ class Pool:
 
     @property
     def is_slow(self) -> bool:
-        """Whether parcels wait here although none has been finished for a while."""
-        return not self._queue.empty() and time.monotonic() - self._finished_at > SLOW_SECONDS
+        """Whether parcels are in hand although none has been finished for a while."""
+        return self.size > 0 and time.monotonic() - self._finished_at > SLOW_SECONDS
 
     @property
     def is_unused(self) -> bool:
@@ -91,6 +102,14 @@ class Pool:
         while not self._queue.empty():
             self._queue.get_nowait()[2].finish(NotCarried())
 
+    def shed(self, at_most: int) -> None:
+        """Keeps so many of those that wait, the first lanes' and the oldest, and ends the wait of the others."""
+        waiting = [self._queue.get_nowait() for _ in range(self._queue.qsize())]
+        for entry in waiting[:at_most]:
+            self._queue.put_nowait(entry)
+        for *_, errand in waiting[at_most:]:
+            errand.finish(TooSlow())
+
     async def close(self) -> None:
         for task in list(self._workers):
             task.cancel()
@@ -100,6 +119,8 @@ class Pool:
         self._workers.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("a sender to %s died", self.destination.key, exc_info=error)
+        # Parcels may have come while this one, the last that the limits allow, was taking its leave.
+        self._staff()
 
     async def _work(self) -> None:
         """One connection's life: open when there is work, carry parcel after parcel, leave when idle."""
@@ -108,6 +129,8 @@ class Pool:
             try:
                 while (errand := await self._next()) is not None:
                     opened = await self._serve(errand, opened)
+                    if opened is None and len(self._workers) > self._limit:
+                        break
             finally:
                 if opened is not None:
                     await opened.session.quit()
@@ -127,11 +150,13 @@ class Pool:
         self.transmitting += 1
         try:
             return await self._carry(errand, opened)
-        except asyncio.CancelledError:
-            raise
         except DatabaseAway:
             # Nobody passed the gate, so nothing went out; the session is closed by now.
-            errand.finish(NotCarried())
+            return None
+        except Exception as error:
+            # A fault of ours in this one parcel or setting: it waits for a person, the others go on.
+            logger.exception("message %s could not be handed over", errand.parcel.letter.message_id)
+            errand.finish(Unwritable(f"{type(error).__name__}: {error}"))
             return None
         finally:
             self.transmitting -= 1
@@ -146,12 +171,9 @@ class Pool:
         started_at = clock.now()
         while True:
             if opened is None or not opened.session.is_open or self._is_used_up(opened.session):
-                if opened is not None:
-                    await opened.session.quit()
-                fresh = await self._open(errand.hosts)
+                fresh = await self._renewed(opened, errand)
                 if isinstance(fresh, _Unopened):
-                    errand.finish(self._unreachable(errand.parcel, fresh, started_at))
-                    self.give_back()  # they would knock in vain; the destination's pause holds them from now on
+                    self._turn_away(errand, fresh, started_at)
                     return None
                 opened = fresh
             carriage = await self._send(errand.parcel, opened, started_at)
@@ -159,6 +181,30 @@ class Pool:
                 errand.finish(carriage)
                 return opened
             opened = None  # a kept connection had gone stale; nothing was transferred
+
+    async def _renewed(self, old: _Opened | None, errand: Errand) -> _Opened | _Unopened:
+        if old is not None:
+            await old.session.quit()
+        try:
+            async with asyncio.timeout(OPEN_SECONDS):
+                fresh = await self._open(errand.hosts)
+        except TimeoutError:
+            failure = Failure(FailureKind.TIMEOUT, Phase.CONNECT, "none of its servers let us in in time", 0)
+            fresh = _Unopened(failure, "", "")
+        if isinstance(fresh, _Opened):
+            self._sessions = [*(session for session in self._sessions if session.is_open), fresh.session]
+        return fresh
+
+    def _turn_away(self, errand: Errand, unopened: _Unopened, started_at: datetime) -> None:
+        """A server that talks to us on other connections only wants fewer of them; else it cannot be reached."""
+        still_open = sum(session.is_open for session in self._sessions)
+        if still_open:
+            self._limit = still_open
+            self._queue.put_nowait((errand.parcel.lane, next(self._order), replace(errand)))
+            errand.is_passed_on = True
+            return
+        errand.finish(self._unreachable(errand.parcel, unopened, started_at))
+        self.give_back()  # they would knock in vain; the destination's pause holds them from now on
 
     async def _send(self, parcel: Parcel, opened: _Opened, started_at: datetime) -> Carriage | None:
         by_address = {holding.email: holding for holding in parcel.holdings}
@@ -185,7 +231,8 @@ class Pool:
         )
 
     async def _open(self, hosts: tuple[str, ...]) -> _Opened | _Unopened:
-        """The first server that lets us in: every address of every host, in order (RFC 5321 section 5.1)."""
+        """The first server that lets us in: the addresses of the hosts, in order (RFC 5321 section 5.1)."""
+        tried = 0
         last = _Unopened(Failure(FailureKind.UNREACHABLE, Phase.CONNECT, "there is no server to try", 0), "", "")
         for host in hosts:
             targets, reason = await self._router.targets(host)
@@ -197,6 +244,9 @@ class Pool:
                 if isinstance(opened, Session):
                     return _Opened(opened, target)
                 last = _Unopened(opened, target.host, target.address)
+                tried += 1
+                if tried == MAX_ADDRESSES:
+                    return last
         return last
 
     def _is_used_up(self, session: Session) -> bool:

@@ -1,6 +1,8 @@
 """Where mail for a domain goes, by the transport of this server: our own inbox, a relay, or the domain's MX."""
 
+import asyncio
 import ipaddress
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
@@ -73,7 +75,10 @@ class Router:
         if is_relay and (address := _literal(host)) is not None:
             return [Target(host, address, port)], ""
         found = await mx.addresses(host, self._resolver, allowed=allowed)
-        return [Target(host, address, port) for address in found.addresses], found.reason
+        addresses = found.addresses
+        if is_relay and not addresses:
+            addresses = await _from_this_machine(host)
+        return [Target(host, address, port) for address in addresses], found.reason
 
     def policy(self, target: Target) -> Policy:
         if self._relay is not None:
@@ -126,6 +131,15 @@ class Relay:
         if mode is TlsMode.VERIFY and is_here:
             mode = TlsMode.REQUIRED if self.is_starttls_required else TlsMode.OPPORTUNISTIC
         return Policy(helo=settings.MAIL_HELO_HOST, tls=mode, timeouts=TIMEOUTS, credentials=self.credentials)
+
+
+async def _from_this_machine(host: str) -> tuple[str, ...]:
+    """A relay's addresses as the operating system knows them: its name may stand in no DNS, only in a hosts file."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return ()
+    return tuple(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
 def _port(parts: SplitResult) -> int:

@@ -28,8 +28,12 @@ class Schedule:
         """
         if not self.repeats and tries > len(self.gaps):
             return None
-        gap = self.jittered(self.gaps[min(tries + slower, len(self.gaps)) - 1])
+        gap = self.gap(tries + slower)
         return gap if age + gap <= self.lifetime else None
+
+    def gap(self, position: int) -> timedelta:
+        """The gap at this place (1 is the first), the last one from there on."""
+        return self.jittered(self.gaps[min(position, len(self.gaps)) - 1])
 
     def jittered(self, seconds: int) -> timedelta:
         # Not a secret, only a spread.

@@ -23,7 +23,7 @@ def after_carriage(holding: Holding, carried: Carried, *, scenario: str, pause: 
     answer = carried.answers[holding.email]
     meaning = read(answer, recipients=len(carried.answers))
     is_ambiguous = carried.is_ambiguous and isinstance(answer, Failure) and answer.command is Phase.DOT
-    if isinstance(answer, Reply) and answer.code < 300:
+    if _is_consent(answer):
         complained = Reason.COMPLAINT if scenario == "complained" else None
         return Outcome(holding, Status.SENT, _facts(AttemptStatus.SENT, answer, meaning, carried), suppress=complained)
     if meaning.permanent:
@@ -35,6 +35,11 @@ def after_carriage(holding: Holding, carried: Carried, *, scenario: str, pause: 
         return Outcome(holding, Status.FAILED, facts, error=AMBIGUOUS)
     if is_ambiguous:
         meaning = replace(meaning, counts_against=Charge.MESSAGE)
+    if meaning.split and any(_is_consent(other) for other in carried.answers.values()):
+        # The server takes few at a time (RFC 5321 section 4.5.3.1.10), and this time it took others.
+        return Outcome(
+            holding, Status.DEFERRED, facts, Wait(WaitCode.RETRY, answer.line), retry_in=timedelta(0), error=answer.line
+        )
     return _later(holding, answer, meaning, facts, pause=pause)
 
 
@@ -48,6 +53,10 @@ def without_route(holding: Holding, route: NoRoute, *, now: datetime) -> Outcome
     )
     carried = Carried({holding.email: answer}, now, now, "mx")
     return after_carriage(holding, carried, scenario="", pause=None)
+
+
+def _is_consent(answer: Answer) -> bool:
+    return isinstance(answer, Reply) and answer.code < 300
 
 
 def _refused(holding: Holding, answer: Answer, meaning: Meaning, carried: Carried) -> Outcome:
@@ -70,13 +79,12 @@ def _later(
     age = facts.finished_at - holding.queued_at
     is_charged = meaning.counts_against is Charge.MESSAGE or meaning.split
     gap: timedelta | None
-    if meaning.split:
-        gap = timedelta(0) if holding.tries == 0 else schedule.next_gap(holding.tries + 1, age)
-    elif is_charged:
+    if is_charged:
         gap = schedule.next_gap(holding.tries + 1, age, slower=meaning.slow)
     else:
-        gap = pause if pause is not None else schedule.next_gap(1, age)
-        gap = gap if gap is not None and age + gap <= schedule.lifetime else None
+        # Not one of the message's tries, but not once a minute for two days either.
+        gap = pause if pause is not None else schedule.gap(holding.attempt_number)
+        gap = gap if age + gap <= schedule.lifetime else None
     if gap is None:
         return Outcome(holding, Status.FAILED, facts, is_charged=is_charged, error=EXPIRED + answer.line)
     code = WaitCode.RETRY if is_charged else WaitCode.DESTINATION_PAUSED

@@ -35,7 +35,8 @@ SCHEDULE_LATE = timedelta(minutes=4)
 def clusters() -> list[Child]:
     """One small django-q2 cluster for each kind of work, so that none can starve another."""
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "qcluster"]
-    return [Child(name, command, {"Q_CLUSTER_NAME": name}) for name in ("delivery", "maintenance")]
+    names = ("delivery", "maintenance")
+    return [Child(name, command, {"Q_CLUSTER_NAME": name, "STACKSHIFT_ROLE": name}) for name in names]
 
 
 class Watchdog:

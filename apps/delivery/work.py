@@ -80,10 +80,15 @@ class NotCarried:
 
 
 @dataclass(frozen=True, slots=True)
+class TooSlow:
+    """The parcel had not begun when its destination turned out to be slow; others need the room."""
+
+
+@dataclass(frozen=True, slots=True)
 class Unwritable:
-    """The letter could not be composed or signed."""
+    """The letter could not be composed, signed or handed over, by a fault of ours."""
 
     fault: str
 
 
-Carriage = Carried | NotCarried | Unwritable
+Carriage = Carried | NotCarried | TooSlow | Unwritable

@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 from publicsuffixlist import PublicSuffixList
 
 from apps.core import clock
-from apps.core.crypto import seal, unseal
+from apps.core.crypto import SealBroken, seal, unseal
 from apps.core.errors import Invalid
 from apps.core.ids import new_id
 from apps.domains.errors import DomainExists, DomainNotVerified
@@ -123,14 +123,24 @@ def require_verified(name: str, found: tuple[UUID, str] | None) -> UUID:
     return identifier
 
 
-def signing_keys(domain_ids: Collection[UUID | None]) -> dict[UUID, tuple[dkim.SigningKey, ...]]:
-    """The keys that sign for each domain that may send now; a domain that may not is left out."""
+def signing_keys(domain_ids: Collection[UUID | None]) -> tuple[dict[UUID, tuple[dkim.SigningKey, ...]], set[UUID]]:
+    """The keys that sign for each domain that may send now, and the domains whose keys do not open.
+
+    A domain that may not send is in neither.
+    """
     rows = (
         DkimKey.objects.across_workspaces()
         .filter(domain_id__in=domain_ids, domain__status=Status.VERIFIED)
         .values_list("domain_id", "pk", "domain__name", "selector", "private_sealed")
     )
-    return {domain_id: (_signing_key(*key),) for domain_id, *key in rows}
+    keys: dict[UUID, tuple[dkim.SigningKey, ...]] = {}
+    sealed: set[UUID] = set()
+    for domain_id, *key in rows:
+        try:
+            keys[domain_id] = (_signing_key(*key),)
+        except SealBroken:
+            sealed.add(domain_id)
+    return keys, sealed
 
 
 def verified_ids(names: Collection[tuple[UUID, str]]) -> dict[tuple[UUID, str], UUID]:

@@ -37,6 +37,9 @@ def choose_key(*, in_body: str | None, in_header: str | None) -> str | None:
     """The request's key. Raises Invalid where the two places differ or the key cannot be one."""
     if in_body is not None and in_header is not None and in_body != in_header:
         raise Invalid({"idempotencyKey": ["differs from the Idempotency-Key header; send one of the two"]})
+    # Servers join a header that came twice with a comma.
+    if in_header is not None and "," in in_header:
+        raise Invalid({"idempotencyKey": ["give one Idempotency-Key header, without a comma"]})
     key = in_body if in_body is not None else in_header
     if key is not None and not (1 <= len(key) <= MAX_LENGTH and key.isascii() and key.isprintable()):
         raise Invalid({"idempotencyKey": [f"must be 1 to {MAX_LENGTH} printable ASCII characters"]})

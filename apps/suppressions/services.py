@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.db.models import QuerySet
+
 from apps.core import clock
 from apps.core.ids import new_id
 from apps.events.services import NewEvent, record
@@ -29,15 +31,13 @@ class NewSuppression:
 
 def suppressed_pairs(pairs: Collection[tuple[UUID, str]]) -> set[tuple[UUID, str]]:
     """Which of these (workspace, comparison key) pairs are suppressed."""
-    rows = Suppression.objects.across_workspaces().filter(key__in={key for _, key in pairs})
-    return set(rows.values_list("workspace_id", "key")) & set(pairs)
+    return set(_among(pairs).values_list("workspace_id", "key")) & set(pairs)
 
 
 def ids_of(addresses: Collection[tuple[UUID, str]]) -> dict[tuple[UUID, str], UUID]:
     """The suppressions in force for canonical addresses of several workspaces."""
     keys = {(workspace_id, Mailbox(email).key): (workspace_id, email) for workspace_id, email in addresses}
-    rows = Suppression.objects.across_workspaces().filter(key__in={key for _, key in keys})
-    found = rows.values_list("workspace_id", "key", "pk")
+    found = _among(keys).values_list("workspace_id", "key", "pk")
     return {keys[workspace_id, key]: pk for workspace_id, key, pk in found if (workspace_id, key) in keys}
 
 
@@ -62,6 +62,15 @@ def remove(suppression: Suppression) -> None:
     deleted, _ = Suppression.objects.of(suppression.workspace_id).filter(pk=suppression.pk).delete()
     if deleted:
         record([_event(EventType.SUPPRESSION_DELETED, suppression)])
+
+
+def _among(pairs: Collection[tuple[UUID, str]]) -> QuerySet[Suppression]:
+    """What is stored for any of these keys in any of these workspaces; by the index, which begins with those."""
+    workspaces, keys = {workspace for workspace, _ in pairs}, {key for _, key in pairs}
+    rows: QuerySet[Suppression] = Suppression.objects.across_workspaces().filter(
+        workspace_id__in=workspaces, key__in=keys
+    )
+    return rows
 
 
 def _row(new: NewSuppression) -> Suppression:

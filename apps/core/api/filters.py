@@ -1,5 +1,6 @@
 """List filters as django-filter FilterSets, which refuse what they do not know instead of ignoring it."""
 
+from datetime import UTC
 from typing import Any
 
 import django_filters
@@ -50,7 +51,8 @@ class _MomentField(forms.CharField):
             return None
         try:
             moment = parse_datetime(value.upper()) if RFC_3339.fullmatch(value) else None
-        except ValueError:
+            moment = moment.astimezone(UTC) if moment else None
+        except (ValueError, OverflowError):  # such as one minute past midnight of the year 1, east of Greenwich
             moment = None
         if moment is None:
             raise forms.ValidationError("must be an RFC 3339 time with a zone, such as 2026-05-12T09:00:00Z")

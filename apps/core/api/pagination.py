@@ -62,7 +62,7 @@ class KeysetPagination(BasePagination):
 
     def _limit(self, request: Request) -> int:
         text = request.query_params.get("limit", str(self.default_limit))
-        if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= MAX_LIMIT):
+        if not (len(text) <= 3 and text.isascii() and text.isdigit() and 1 <= int(text) <= MAX_LIMIT):
             raise Invalid({"limit": [f"must be a whole number from 1 to {MAX_LIMIT}"]})
         return int(text)
 

@@ -25,6 +25,12 @@ class UnsupportedMediaType(Problem):
     message = "Send the body as application/json in UTF-8, without a content encoding."
 
 
+class LengthRequired(Problem):
+    code = "length_required"
+    status = 411
+    message = "Send the body with a Content-Length; chunked bodies are not read."
+
+
 class StrictJSONParser(BaseParser):
     """One JSON object in UTF-8, without duplicate keys, NaN, deep nesting, NUL or lone surrogates."""
 
@@ -70,6 +76,8 @@ def _check_headers(headers: Mapping[str, str]) -> None:
     name, _, charset = parameters.partition("=")
     if name.strip() == "charset" and charset.strip().strip('"') not in {"utf-8", "utf8"}:
         raise UnsupportedMediaType
+    if "Transfer-Encoding" in headers and not headers.get("Content-Length"):
+        raise LengthRequired
     length = headers.get("Content-Length", "")
     if length.isdigit() and int(length) > settings.API_MAX_BODY_BYTES:
         raise PayloadTooLarge(f"The body may have at most {settings.API_MAX_BODY_BYTES} bytes.")

@@ -31,22 +31,25 @@ MAX_TURNS = 25
 WAITING = "next_attempt_at IS NOT NULL AND lease_until IS NULL"
 # Walks the index of due work from one (lane, workspace) to the next, whatever the number of rows between them.
 TURNS = f"""
-WITH RECURSIVE turn(lane, workspace_id) AS (
+WITH RECURSIVE turn(lane, workspace_id, next_attempt_at) AS (
     SELECT * FROM (
-        SELECT lane, workspace_id FROM mail_messages_recipient WHERE {WAITING}
-        ORDER BY lane, workspace_id LIMIT 1
+        SELECT lane, workspace_id, next_attempt_at FROM mail_messages_recipient WHERE {WAITING}
+        ORDER BY lane, workspace_id, next_attempt_at LIMIT 1
     ) AS first_turn
     UNION ALL
-    SELECT next_turn.lane, next_turn.workspace_id FROM turn, LATERAL (
-        SELECT lane, workspace_id FROM mail_messages_recipient
+    SELECT next_turn.lane, next_turn.workspace_id, next_turn.next_attempt_at FROM turn, LATERAL (
+        SELECT lane, workspace_id, next_attempt_at FROM mail_messages_recipient
         WHERE {WAITING} AND (lane, workspace_id) > (turn.lane, turn.workspace_id)
-        ORDER BY lane, workspace_id LIMIT 1
+        ORDER BY lane, workspace_id, next_attempt_at LIMIT 1
     ) AS next_turn
 )
-SELECT lane, workspace_id FROM turn
+SELECT lane, workspace_id FROM turn WHERE next_attempt_at <= %s
 """  # noqa: S608 - only constants of this file
 # SQLite has no LATERAL, and no server to save a round trip to.
-TURNS_SQLITE = f"SELECT DISTINCT lane, workspace_id FROM mail_messages_recipient WHERE {WAITING} ORDER BY 1, 2"  # noqa: S608
+TURNS_SQLITE = f"""
+SELECT lane, workspace_id FROM mail_messages_recipient WHERE {WAITING}
+GROUP BY lane, workspace_id HAVING min(next_attempt_at) <= %s ORDER BY lane, workspace_id
+"""  # noqa: S608
 DUE = f"""
 SELECT * FROM (
     SELECT id FROM mail_messages_recipient
@@ -76,10 +79,8 @@ class Claimer:
         `held`: what this process has in hand, beside which there may be no place for what is suspect.
         """
         taken: list[Holding] = []
-        turns = _turns()
-        if not turns:
-            return taken
         now = clock.database_now()
+        turns = _turns(now)
         for lane, group in groupby(turns, key=lambda turn: turn[0]):
             places = room[Lane(lane)] - len(taken)
             if places <= 0:
@@ -146,9 +147,10 @@ def read_holding(row: Sequence[Any]) -> Holding:
     )
 
 
-def _turns() -> list[Turn]:
+def _turns(now: datetime) -> list[Turn]:
+    """The lanes and workspaces that have something due, in the order of the index."""
     with connection.cursor() as cursor:
-        cursor.execute(TURNS if connection.vendor == "postgresql" else TURNS_SQLITE)
+        cursor.execute(TURNS if connection.vendor == "postgresql" else TURNS_SQLITE, [_prepared(now)])
         turns: list[Turn] = cursor.fetchall()
     return turns
 

@@ -25,7 +25,7 @@ from apps.delivery.services.gate import Gate
 from apps.delivery.services.prepare import Batch, prepare, wait
 from apps.delivery.services.recorder import Recorder
 from apps.delivery.verdict import after_carriage, without_route
-from apps.delivery.work import Carriage, Carried, NotCarried, Parcel, Unwritable
+from apps.delivery.work import Carriage, Carried, NotCarried, Parcel, TooSlow, Unwritable
 from apps.messages.services.outcomes import Holding, Outcome
 from apps.messages.states import Lane
 from apps.messages.waits import WaitCode
@@ -37,11 +37,13 @@ ROOM = {Lane.OTP: 600, Lane.TRANSACTIONAL: 500, Lane.BULK: 400}
 # A claim costs the same for few as for many, so it waits until there is room for many.
 CLAIM_AT_MOST, CLAIM_AT_LEAST = 200, 100
 # More than this of one slow destination in hand, and the rest makes room for others.
-DESTINATION_AT_MOST = 100
+DESTINATION_AT_MOST = 40
 # Content in memory; a claim beyond it is given back.
 MEMORY_BYTES = 64_000_000
 BUSY_PAUSE = timedelta(seconds=15)
 FAULT_PAUSE = timedelta(minutes=5)
+# What was given back without a reason of its own is not due at once, lest it go round and round.
+BREATHER = timedelta(seconds=1)
 POLL_SECONDS = 0.05
 GRACE_SECONDS = 3.0
 AWAY_SECONDS = 1.0
@@ -50,8 +52,8 @@ AWAY_SECONDS = 1.0
 class Engine:
     """Delivers until it is told to stop."""
 
-    def __init__(self, should_stop: Callable[[], bool]) -> None:
-        self._should_stop = should_stop
+    def __init__(self, should_stop: Callable[[], bool], *, must_hurry: Callable[[], bool]) -> None:
+        self._should_stop, self._must_hurry = should_stop, must_hurry
         self._router = Router()
         self._claimer = claim.Claimer()
         self._gate = Gate(self._transmitting)
@@ -64,7 +66,6 @@ class Engine:
         self._captures = 0
         self._troubled: set[str] = set()
         self._found_nothing = False
-
         self._looked_at = time.monotonic()
 
     @property
@@ -102,8 +103,9 @@ class Engine:
     async def _claim_once(self) -> bool:
         # A sign of life also when there is no room: slow servers are no reason to restart us.
         self._looked_at = time.monotonic()
+        self._shed()
         free = {lane: min(CLAIM_AT_MOST, places - len(self._held)) for lane, places in ROOM.items()}
-        if free[Lane.OTP] < CLAIM_AT_LEAST:
+        if free[Lane.OTP] < CLAIM_AT_LEAST or sum(self._sizes.values()) >= MEMORY_BYTES:
             return False
         try:
             holdings = await database(self._claimer.claim, free, list(self._held.values()))
@@ -113,17 +115,24 @@ class Engine:
         self._found_nothing = not holdings
         if holdings:
             self._held.update({holding.recipient_id: holding for holding in holdings})
-            self._spawn(self._deliver(holdings), holdings)
+            # Awaited, and not beside the next claim: that has to know how much memory this one takes.
+            await asyncio.wait([self._spawn(self._deliver(holdings), holdings)])
         return bool(holdings)
+
+    def _shed(self) -> None:
+        """Makes room that slow destinations take up: what waits there beyond a few goes back to the queue."""
+        for pool in self._pools.values():
+            if pool.is_slow:
+                pool.shed(DESTINATION_AT_MOST)
 
     async def _deliver(self, holdings: Sequence[Holding]) -> None:
         """One claim's way through the engine, up to the destinations."""
-        batch = await database(prepare, holdings, budget=MEMORY_BYTES - sum(self._sizes.values()))
+        budget = MEMORY_BYTES - sum(self._sizes.values())
+        batch = await database(prepare, holdings, budget=budget, may_exceed=not self._sizes)
         self._sizes.update(batch.sizes)
         self._settle(batch.declined)
         if batch.postponed:
-            await database(claim.release, batch.postponed)
-            self._forget(batch.postponed)
+            await self._give_back(batch.postponed)
         self._troubled |= batch.troubles.keys()
         for (domain, is_test), group in by_domain(batch).items():
             self._spawn(self._dispatch(domain, group, batch, is_test=is_test), group)
@@ -136,7 +145,9 @@ class Engine:
             return
         ready, waiting = self._hold_back(route, group, batch)
         self._settle(waiting)
-        for parcel in parcels(ready, batch):
+        packed, faulty = parcels(ready, batch)
+        self._settle(faulty)
+        for parcel in packed:
             self._spawn(self._carry(parcel, route), parcel.holdings)
 
     def _hold_back(
@@ -144,8 +155,8 @@ class Engine:
     ) -> tuple[Sequence[Holding], list[Outcome]]:
         """Those that may go there now, and those that wait: the destination rests, or has its hands full."""
         trouble = batch.troubles.get(route.key)
-        if trouble is not None and trouble.paused_until is not None:
-            rest = trouble.paused_until - clock.now()
+        if trouble is not None and trouble.rests_for > timedelta(0):
+            rest = trouble.rests_for
             return [], [wait(h, WaitCode.DESTINATION_PAUSED, trouble.error, retry_in=rest) for h in group]
         pool = self._pools.get(route.key)
         if pool is None or not pool.is_slow:
@@ -158,8 +169,10 @@ class Engine:
         """One SMTP transaction, and what follows from it."""
         carriage = await self._transport(parcel, route)
         if isinstance(carriage, NotCarried):
-            await database(claim.release, parcel.holdings)
-            self._forget(parcel.holdings)
+            await self._give_back(parcel.holdings)
+        elif isinstance(carriage, TooSlow):
+            code = WaitCode.DESTINATION_BUSY
+            self._settle([wait(h, code, retry_in=BUSY_PAUSE) for h in parcel.holdings])
         elif isinstance(carriage, Unwritable):
             logger.error("message %s cannot be composed: %s", parcel.letter.message_id, carriage.fault)
             code = WaitCode.CONFIGURATION
@@ -208,16 +221,23 @@ class Engine:
                 logger.warning("message %s needs an operator: %s", outcome.holding.message_id, outcome.error)
             self._recorder.put(outcome, partial(self._forget, [outcome.holding]))
 
+    async def _give_back(self, holdings: Sequence[Holding]) -> None:
+        await database(claim.release, holdings, pause=BREATHER)
+        self._forget(holdings)
+
     def _forget(self, holdings: Sequence[Holding]) -> None:
         for holding in holdings:
-            self._held.pop(holding.recipient_id, None)
-            self._sizes.pop(holding.recipient_id, None)
+            held = self._held.get(holding.recipient_id)
+            if held is not None and held.fence == holding.fence:  # else it was claimed anew meanwhile
+                del self._held[holding.recipient_id]
+                self._sizes.pop(holding.recipient_id, None)
 
-    def _spawn(self, work: Coroutine[Any, Any, None], holdings: Sequence[Holding]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None], holdings: Sequence[Holding]) -> asyncio.Task[None]:
         """Runs one step beside the others. If it dies, its claims are no longer renewed and come back in time."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(lambda task: self._ended(task, holdings))
+        return task
 
     def _ended(self, task: asyncio.Task[None], holdings: Sequence[Holding]) -> None:
         self._tasks.discard(task)
@@ -229,17 +249,27 @@ class Engine:
                 logger.error("a step of the delivery died; its recipients are taken up again later", exc_info=error)
 
     async def _wind_down(self) -> None:
-        """Gives back what has not begun, and lets what has begun finish for a while."""
+        """Gives back what has not begun, and lets what has begun finish: at a stop only for a moment.
+
+        Hanging up on a server that has the content and has not answered yet is what makes duplicates.
+        """
         for pool in self._pools.values():
             pool.give_back()
-        if self._tasks:
-            await asyncio.wait(set(self._tasks), timeout=GRACE_SECONDS)
+        hurried_since: float | None = None
+        while self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=POLL_SECONDS)
+            if self._must_hurry():
+                hurried_since = hurried_since or time.monotonic()
+                if time.monotonic() - hurried_since > GRACE_SECONDS:
+                    break
         await asyncio.gather(*(pool.close() for pool in self._pools.values()))
-        for task in list(self._tasks):
-            task.cancel()
-        with contextlib.suppress(TimeoutError):
+        with contextlib.suppress(TimeoutError, DatabaseAway):
             async with asyncio.timeout(GRACE_SECONDS):
                 await self._recorder.emptied()
+                # What is past the gate stays claimed; all else is due again, and not under suspicion.
+                await database(claim.release, list(self._held.values()))
+        for task in list(self._tasks):
+            task.cancel()
 
     def _transmitting(self) -> int:
         return self._captures + sum(pool.transmitting for pool in self._pools.values())
@@ -254,13 +284,21 @@ def by_domain(batch: Batch) -> dict[tuple[str, bool], list[Holding]]:
     return groups
 
 
-def parcels(holdings: Sequence[Holding], batch: Batch) -> list[Parcel]:
-    """One transaction per message, and one of its own for each bcc: no server may see who else got a copy."""
+def parcels(holdings: Sequence[Holding], batch: Batch) -> tuple[list[Parcel], list[Outcome]]:
+    """One transaction per message, and one of its own for each bcc: no server may see who else got a copy.
+
+    What cannot be packed waits for an operator, and holds up nothing else.
+    """
     groups: dict[tuple[UUID, UUID | None], list[Holding]] = defaultdict(list)
     for holding in holdings:
         alone = None if batch.stored[holding.message_id].names(holding.email) else holding.recipient_id
         groups[holding.message_id, alone].append(holding)
     letters = {message_id: letter_of(batch.stored[message_id], batch.keys) for message_id, _ in groups}
-    return [
-        parcel_of(letters[message_id], batch.stored[message_id], group) for (message_id, _), group in groups.items()
-    ]
+    packed: list[Parcel] = []
+    faulty: list[Outcome] = []
+    for (message_id, _), group in groups.items():
+        try:
+            packed.append(parcel_of(letters[message_id], batch.stored[message_id], group))
+        except ValueError as error:  # a return path that cannot be one
+            faulty += [wait(h, WaitCode.CONFIGURATION, str(error), retry_in=FAULT_PAUSE) for h in group]
+    return packed, faulty

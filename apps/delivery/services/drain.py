@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 # A job ends now and then, so that its process can be renewed; the watchdog has the next one queued by then.
 SHIFT_SECONDS = 600
+LAST_CALL_SECONDS = 3600
 BEAT_SECONDS = 1.0
 RECOVER_SECONDS = 2.0
 SETTLE_SECONDS = 3.0
@@ -31,9 +32,10 @@ FORGET_AFTER = timedelta(minutes=10)
 
 
 def drain(*, shift_seconds: float = SHIFT_SECONDS, until_idle: bool = False) -> None:
-    """Delivers what is due until the shift ends or the leash is cut.
+    """Delivers what is due until the shift is over and a quiet moment comes, or the leash is cut.
 
-    `until_idle` stops as soon as nothing is due and nothing is in flight: for commands and tests.
+    `until_idle` stops as soon as nothing is due and nothing is in flight, and at the end of the shift in any case:
+    for commands and tests.
     """
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     ends_at = time.monotonic() + shift_seconds
@@ -44,7 +46,7 @@ class _Shift:
     def __init__(self, ends_at: float, *, until_idle: bool) -> None:
         self._ends_at, self._until_idle = ends_at, until_idle
         self._id = new_id()
-        self._engine = Engine(self._is_over)
+        self._engine = Engine(self._is_over, must_hurry=self._must_hurry)
 
     async def run(self) -> None:
         """The engine, with the beat and the recovery beside it."""
@@ -58,9 +60,16 @@ class _Shift:
             await database(_forget, self._id)
 
     def _is_over(self) -> bool:
-        if time.monotonic() >= self._ends_at or is_cut():
+        if self._must_hurry():
             return True
-        return self._until_idle and self._engine.is_idle
+        if self._until_idle:
+            return self._engine.is_idle
+        overtime = time.monotonic() - self._ends_at
+        # Not while conversations are open: after the last call nothing more is claimed, and they are waited for.
+        return overtime >= 0 and (self._engine.in_flight == 0 or overtime >= LAST_CALL_SECONDS)
+
+    def _must_hurry(self) -> bool:
+        return is_cut() or (self._until_idle and time.monotonic() >= self._ends_at)
 
     async def _beat(self) -> None:
         """Says every second that this job lives, and prolongs its claims well before they run out."""

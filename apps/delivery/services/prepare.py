@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 from apps.core import clock
@@ -19,13 +19,14 @@ from apps.suppressions.services import suppressed_pairs
 from apps.workspaces.models import Workspace
 
 RECHECK = timedelta(minutes=1)
+UNOPENED = "None of FIELD_KEYS opens the signing key of the sender's domain."
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """A destination whose last connections failed; it rests until then."""
+    """A destination whose last connections failed, and how long it still rests."""
 
-    paused_until: datetime | None
+    rests_for: timedelta
     error: str
 
 
@@ -43,13 +44,16 @@ class Batch:
     troubles: dict[str, Trouble]
 
 
-def prepare(claimed: Sequence[Holding], *, budget: int) -> Batch:
-    """Loads and checks claimed recipients, as many as fit into `budget` bytes: a few queries for all of them."""
-    sizes, holdings, postponed = _within(budget, claimed)
+def prepare(claimed: Sequence[Holding], *, budget: int, may_exceed: bool) -> Batch:
+    """Loads and checks claimed recipients, as many as fit into `budget` bytes: a few queries for all of them.
+
+    `may_exceed`: nothing else is held, so the first is taken whatever its size.
+    """
+    sizes, holdings, postponed = _within(budget, claimed, may_exceed=may_exceed)
     stored = load({holding.message_id for holding in holdings})
     workspaces = Workspace.objects.filter(pk__in={holding.workspace_id for holding in holdings})
     suspended = {w.pk for w in workspaces if w.status != Workspace.Status.ACTIVE}
-    keys = _keys(stored)
+    keys, sealed = _keys(stored)
     suppressed = suppressed_pairs({address_of(holding) for holding in holdings})
     test_workspaces = {workspace.pk for workspace in workspaces if workspace.is_test}
     sendable, declined = [], []
@@ -60,6 +64,8 @@ def prepare(claimed: Sequence[Holding], *, budget: int) -> Batch:
             declined.append(Outcome(holding, Status.SUPPRESSED, error="The recipient was suppressed after acceptance."))
         elif holding.workspace_id in suspended:
             declined.append(wait(holding, WaitCode.WORKSPACE_SUSPENDED))
+        elif message.domain_id in sealed:
+            declined.append(wait(holding, WaitCode.CONFIGURATION, UNOPENED))
         elif not may_sign:
             declined.append(wait(holding, WaitCode.DOMAIN_NOT_VERIFIED, message.from_email.rpartition("@")[2]))
         else:
@@ -67,17 +73,21 @@ def prepare(claimed: Sequence[Holding], *, budget: int) -> Batch:
     return Batch(sendable, declined, postponed, sizes, stored, keys, test_workspaces, _troubles())
 
 
-def _keys(stored: Mapping[UUID, Stored]) -> Keys:
-    """The keys of the senders' domains. One that was deleted and added again signs what was queued before, too."""
+def _keys(stored: Mapping[UUID, Stored]) -> tuple[Keys, Collection[UUID]]:
+    """The keys of the senders' domains, and the domains whose keys do not open.
+
+    A domain that was deleted and added again signs what was queued before: its messages get its new id here.
+    """
     messages = [item.message for item in stored.values() if item.message.domain_id]
-    keys = signing_keys({message.domain_id for message in messages if message.domain_id})
+    keys, sealed = signing_keys({message.domain_id for message in messages if message.domain_id})
     orphans = {(m.workspace_id, m.from_email.rpartition("@")[2]): m for m in messages if m.domain_id not in keys}
     if not orphans:
-        return keys
+        return keys, sealed
     again = verified_ids(orphans)
     for message in messages:
         message.domain_id = again.get((message.workspace_id, message.from_email.rpartition("@")[2]), message.domain_id)
-    return keys | signing_keys(set(again.values()))
+    keys_again, sealed_again = signing_keys(set(again.values()))
+    return keys | keys_again, {*sealed, *sealed_again}
 
 
 def address_of(holding: Holding) -> tuple[UUID, str]:
@@ -85,15 +95,17 @@ def address_of(holding: Holding) -> tuple[UUID, str]:
     return holding.workspace_id, comparison_key(holding.email)
 
 
-def _within(budget: int, claimed: Sequence[Holding]) -> tuple[dict[UUID, int], list[Holding], list[Holding]]:
-    """The sizes of what fits, what fits, and what does not; the first always fits."""
+def _within(
+    budget: int, claimed: Sequence[Holding], *, may_exceed: bool
+) -> tuple[dict[UUID, int], list[Holding], list[Holding]]:
+    """The sizes of what fits, what fits, and what does not."""
     messages = Message.objects.across_workspaces().filter(pk__in={holding.message_id for holding in claimed})
     size_of = dict(messages.values_list("pk", "size"))
     sizes: dict[UUID, int] = {}
     postponed = []
     for holding in claimed:
         size = size_of[holding.message_id]
-        if sizes and size > budget:
+        if size > budget and (sizes or not may_exceed):
             postponed.append(holding)
             continue
         sizes[holding.recipient_id] = size
@@ -113,6 +125,8 @@ def wait(holding: Holding, code: WaitCode, detail: str = "", *, retry_in: timede
 def _troubles() -> dict[str, Trouble]:
     now = clock.database_now()
     return {
-        row.key: Trouble(row.paused_until if row.paused_until and row.paused_until > now else None, row.last_error)
+        row.key: Trouble(
+            max(row.paused_until - now, timedelta(0)) if row.paused_until else timedelta(0), row.last_error
+        )
         for row in Destination.objects.all()
     }

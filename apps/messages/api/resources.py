@@ -7,7 +7,7 @@ from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from apps.core.api.serializers import TimeField, WireSerializer
-from apps.messages.models import Attempt, Bounce, Message, Recipient
+from apps.messages.models import Attempt, Bounce, Message, MessageContent, Recipient
 from apps.messages.states import AttemptStatus, BounceSource, BounceType, Kind, Status
 from apps.messages.waits import EXPLANATIONS, WaitCode
 
@@ -172,10 +172,12 @@ def show_message(message: Message, recipients: Sequence[Recipient]) -> dict[str,
         "last_error": message.last_error or None,
         "queued_at": message.created_at,
         "recipients": [_recipient(recipient) for recipient in recipients],
-        "html": content.html,
-        "text": content.text,
-        "headers": content.headers,
     }
+
+
+def show_content(content: MessageContent) -> dict[str, Any]:
+    """What the detail adds."""
+    return {"html": content.html, "text": content.text, "headers": content.headers}
 
 
 _SAME = (

@@ -76,7 +76,9 @@ class MessageViewSet(WorkspaceViewSet):
         return KeysetPagination if self.action == "list" else OldestFirstPagination
 
     def get_queryset(self) -> QuerySet[Any]:
-        return super().get_queryset().select_related("content")
+        rows = super().get_queryset().select_related("content")
+        # A page of a hundred messages must not bring a hundred bodies into memory.
+        return rows.defer("content__text", "content__html") if self.action == "list" else rows
 
     @extend_schema(responses=resources.MessageResource(many=True))
     def list(self, request: Request) -> Response:
@@ -89,7 +91,8 @@ class MessageViewSet(WorkspaceViewSet):
     def retrieve(self, request: Request, id: str) -> Response:
         message = self.get_object()
         recipients = _recipients(self.workspace_id, [message.pk])[message.pk]
-        return Response(resources.MessageDetailResource(resources.show_message(message, recipients)).data)
+        shown = resources.show_message(message, recipients) | resources.show_content(message.content)
+        return Response(resources.MessageDetailResource(shown).data)
 
     @extend_schema(responses=resources.AttemptResource(many=True))
     def attempts(self, request: Request, id: str) -> Response:

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db import IntegrityError
 
 from apps.core import clock
+from apps.core.errors import Invalid
 from apps.core.ids import new_id
 from apps.core.rows import Part, insert_all
 from apps.domains.errors import DomainNotVerified
@@ -24,6 +25,9 @@ from apps.messages.states import Kind, Lane, Status
 from apps.protocols.address import Mailbox
 from apps.workspaces import limits
 from apps.workspaces.errors import SendingDisabled
+
+# `bounces.` and the domain have to fit into a name of 253 octets.
+LONGEST_DOMAIN = 245
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,7 @@ def accept(caller: Caller, draft: Draft, *, use: idempotency.Use | None) -> Acce
         raise SendingDisabled
     domain_id = _sender_domain(caller, draft.sender.domain, admission)
     try:
-        return _store(caller, draft, use, domain_id=domain_id, suppressed=admission.suppressed)
+        return _store(caller, draft, use, admission, domain_id=domain_id)
     except IntegrityError:
         # Another request with the same key was faster, by less than our own look could see.
         admission = _admission(caller, draft, use)
@@ -104,15 +108,20 @@ def _sender_domain(caller: Caller, name: str, admission: Admission) -> UUID | No
         return require_verified(name, admission.domain)
     except DomainNotVerified:
         if caller.is_test:  # nothing that a test key sends leaves this server
+            if len(name) > LONGEST_DOMAIN:
+                raise Invalid({"from": ["has a domain that is too long for a return path below it"]}) from None
             return None
         raise
 
 
 def _store(
-    caller: Caller, draft: Draft, use: idempotency.Use | None, *, domain_id: UUID | None, suppressed: frozenset[str]
+    caller: Caller, draft: Draft, use: idempotency.Use | None, admission: Admission, *, domain_id: UUID | None
 ) -> Accepted:
+    suppressed = admission.suppressed
     message = _message_row(caller, draft, use, domain_id=domain_id, suppressed=suppressed)
-    recipients = _recipient_rows(message, draft, suppressed)
+    # Due by the database's clock, which claims compare it with, should this host's be ahead.
+    due_at = min(message["created_at"], admission.now)
+    recipients = _recipient_rows(message, draft, suppressed, due_at=due_at)
     open_count = sum(row["next_attempt_at"] is not None for row in recipients)
     reservation = limits.Reservation(caller.workspace_id, open_count, caller.limits, message["created_at"])
     parts: list[Part] = [
@@ -170,7 +179,9 @@ def _content_row(message: Mapping[str, Any], draft: Draft) -> dict[str, Any]:
     }
 
 
-def _recipient_rows(message: Mapping[str, Any], draft: Draft, suppressed: frozenset[str]) -> list[dict[str, Any]]:
+def _recipient_rows(
+    message: Mapping[str, Any], draft: Draft, suppressed: frozenset[str], *, due_at: datetime
+) -> list[dict[str, Any]]:
     now = message["created_at"]
     rows = []
     for position, addressee in enumerate(draft.recipients):
@@ -186,7 +197,7 @@ def _recipient_rows(message: Mapping[str, Any], draft: Draft, suppressed: frozen
                 "name": addressee.mailbox.name,
                 "status": Status.SUPPRESSED.value if is_suppressed else Status.QUEUED.value,
                 "lane": int(draft.lane),
-                "next_attempt_at": None if is_suppressed else now,
+                "next_attempt_at": None if is_suppressed else due_at,
                 "queued_at": now,
                 "finished_at": now if is_suppressed else None,
             }

@@ -5,17 +5,21 @@ It reads tables of several apps below this one; what the answers mean is decided
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
 
+from apps.core import clock
 from apps.core.rows import as_id
 from apps.domains.models import Domain
 from apps.keys.idempotency import Use
 
 DOMAIN = "SELECT 'domain', CAST(id AS text), status FROM domains_domain WHERE workspace_id = %s AND name = %s"
 SUPPRESSED = "SELECT 'suppressed', key, '' FROM suppressions_suppression WHERE workspace_id = %s AND key {among}"
+# Due times are compared with the database's clock, so a message's time is taken from it.
+NOW = "SELECT 'now', CAST(clock_timestamp() AS text), ''"
 EARLIER = """SELECT 'earlier', CAST(resource_id AS text), fingerprint FROM keys_idempotencykey
 WHERE workspace_id = %s AND family = %s AND key = %s"""
 
@@ -27,6 +31,7 @@ class Admission:
     domain: tuple[UUID, str] | None
     suppressed: frozenset[str]
     earlier: tuple[UUID, str] | None
+    now: datetime
 
 
 def ask(workspace_id: UUID, *, domain: str, keys: Collection[str], use: Use | None) -> Admission:
@@ -35,15 +40,19 @@ def ask(workspace_id: UUID, *, domain: str, keys: Collection[str], use: Use | No
     workspace = Domain._meta.get_field("workspace").get_db_prep_save(workspace_id, connection)
     parts = [DOMAIN, SUPPRESSED.format(among=among)]
     values = [workspace, domain, workspace, *listed]
+    if connection.vendor == "postgresql":
+        parts.append(NOW)
     if use is not None:
         parts.append(EARLIER)
         values += [workspace, use.family, use.key]
     with connection.cursor() as cursor:
         cursor.execute(" UNION ALL ".join(parts), values)
         rows = cursor.fetchall()
-    found = {kind: (as_id(first), second) for kind, first, second in rows if kind != "suppressed"}
+    found = {kind: (as_id(first), second) for kind, first, second in rows if kind in {"domain", "earlier"}}
     suppressed = frozenset(first for kind, first, _ in rows if kind == "suppressed")
-    return Admission(found.get("domain"), suppressed, found.get("earlier"))
+    told = next((first for kind, first, _ in rows if kind == "now"), None)
+    now = clock.as_time(told) if told else clock.now()
+    return Admission(found.get("domain"), suppressed, found.get("earlier"), now)
 
 
 def _among(keys: Collection[str]) -> tuple[str, list[Any]]:
