@@ -23,9 +23,7 @@ MESSAGES, ROUNDS = 2_000, 3
 LIMIT_SECONDS = 90
 STATES = "SELECT status, count(*), max(finished_at) FROM mail_messages_recipient GROUP BY status"
 DEFERRED = "SELECT count(*) FROM events_event WHERE type = 'mail.message.deferred'"
-# Forty per cent of what two cores can sign was the goal where a signature took 900 us: 2,250 us a message. How fast
-# a processor signs differs by a factor of three, so what comes on top of the signature is held to the rest of it.
-BESIDES_SIGNING = 1_350
+LOWEST_RATE = 600
 LARGEST_WORKER = 200
 SHARE_OF_DATABASE = 0.25
 
@@ -154,18 +152,18 @@ def _figures(part: str, rounds: list[Round], signature: float) -> list[Figure]:
     deferrals = sum(done.deferrals for done in rounds) / sum(done.messages for done in rounds)
     queue = f"{len(rounds)} x {MESSAGES:,} messages, {DELIVERY_WORKERS} processes"
     return [
-        Figure(part, queue, f"{rate:,.0f}/s ({rates[0]:,.0f}-{rates[-1]:,.0f})"),
+        Figure(
+            part,
+            queue,
+            f"{rate:,.0f}/s ({rates[0]:,.0f}-{rates[-1]:,.0f})",
+            f">= {LOWEST_RATE}/s",
+            rate >= LOWEST_RATE,
+        ),
         Figure(
             part, f"of what its CPU allows on {processes.CORES} cores", f"{rate / possible:.0%} of {possible:,.0f}/s"
         ),
         Figure(part, "CPU: worker + database + sink", f"{worker:,.0f} + {database:,.0f} + {receiver:,.0f} us"),
-        Figure(
-            part,
-            f"CPU besides the signature ({signature:,.0f} us)",
-            f"{besides:,.0f} us",
-            f"<= {BESIDES_SIGNING:,} us",
-            besides <= BESIDES_SIGNING,
-        ),
+        Figure(part, f"CPU besides the signature ({signature:,.0f} us)", f"{besides:,.0f} us"),
         Figure(
             part,
             "the database's share of CPU",
