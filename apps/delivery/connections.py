@@ -53,6 +53,15 @@ class _Unopened:
     address: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """An errand whose connection was not let in, until it shows whether any is."""
+
+    errand: Errand
+    unopened: _Unopened
+    started_at: datetime
+
+
 class Pool:
     """All parcels to one destination from this process. Lanes go before one another."""
 
@@ -64,6 +73,8 @@ class Pool:
         self._workers: set[asyncio.Task[None]] = set()
         self._limit = destination.limits.connections_here()
         self._sessions: list[Session] = []
+        self._opening = 0
+        self._refused: list[_Refused] = []
         self._idle = 0
         self._finished_at = time.monotonic()
         self.transmitting = 0
@@ -86,7 +97,7 @@ class Pool:
     @property
     def size(self) -> int:
         """Parcels in hand, waiting or on their way."""
-        return self._queue.qsize() + self.transmitting
+        return self._queue.qsize() + self.transmitting + len(self._refused)
 
     @property
     def is_slow(self) -> bool:
@@ -101,6 +112,9 @@ class Pool:
         """Ends the wait of everything that has not begun."""
         while not self._queue.empty():
             self._queue.get_nowait()[2].finish(NotCarried())
+        for refused in self._refused:
+            refused.errand.finish(NotCarried())
+        self._refused.clear()
 
     def shed(self, at_most: int) -> None:
         """Keeps so many of those that wait, the first lanes' and the oldest, and ends the wait of the others."""
@@ -163,6 +177,7 @@ class Pool:
             self._finished_at = time.monotonic()
             # Also when this task is cancelled: past the gate the lease decides, before it nothing was lost.
             errand.finish(NotCarried())
+            self._judge()
 
     async def _carry(self, errand: Errand, opened: _Opened | None) -> _Opened | None:
         if fault := errand.parcel.fault():
@@ -185,26 +200,44 @@ class Pool:
     async def _renewed(self, old: _Opened | None, errand: Errand) -> _Opened | _Unopened:
         if old is not None:
             await old.session.quit()
+        self._opening += 1
         try:
             async with asyncio.timeout(OPEN_SECONDS):
                 fresh = await self._open(errand.hosts)
         except TimeoutError:
             failure = Failure(FailureKind.TIMEOUT, Phase.CONNECT, "none of its servers let us in in time", 0)
             fresh = _Unopened(failure, "", "")
+        finally:
+            self._opening -= 1
         if isinstance(fresh, _Opened):
-            self._sessions = [*(session for session in self._sessions if session.is_open), fresh.session]
+            self._sessions = [*self._still_open(), fresh.session]
+            self._judge()
         return fresh
 
+    def _still_open(self) -> list[Session]:
+        # The wire's word: a session says no also while an answer to it lies unread.
+        return [session for session in self._sessions if session.wire.is_open]
+
     def _turn_away(self, errand: Errand, unopened: _Unopened, started_at: datetime) -> None:
+        """Not let in; what that means shows when those that knock beside this one have their answer."""
+        self._refused.append(_Refused(replace(errand), unopened, started_at))
+        errand.is_passed_on = True
+        self._limit = max(1, self._opening + len(self._still_open()))
+        self._judge()
+
+    def _judge(self) -> None:
         """A server that talks to us on other connections only wants fewer of them; else it cannot be reached."""
-        still_open = sum(session.is_open for session in self._sessions)
-        if still_open:
-            self._limit = still_open
-            self._queue.put_nowait((errand.parcel.lane, next(self._order), replace(errand)))
-            errand.is_passed_on = True
-            return
-        errand.finish(self._unreachable(errand.parcel, unopened, started_at))
-        self.give_back()  # they would knock in vain; the destination's pause holds them from now on
+        if self._still_open():
+            for refused in self._refused:
+                self._queue.put_nowait((refused.errand.parcel.lane, next(self._order), refused.errand))
+            self._refused.clear()
+        elif self._refused and not self._opening:
+            for refused in self._refused:
+                carriage = self._unreachable(refused.errand.parcel, refused.unopened, refused.started_at)
+                refused.errand.finish(carriage)
+            self._refused.clear()
+            self._limit = self.destination.limits.connections_here()
+            self.give_back()  # they would knock in vain; the destination's pause holds them from now on
 
     async def _send(self, parcel: Parcel, opened: _Opened, started_at: datetime) -> Carriage | None:
         by_address = {holding.email: holding for holding in parcel.holdings}

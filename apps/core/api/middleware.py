@@ -8,7 +8,8 @@ from typing import Any, cast
 from django.http import HttpRequest, HttpResponse
 from django.urls import Resolver404, resolve
 
-from apps.core.api.errors import not_found
+from apps.core.api.errors import json_answer, not_found
+from apps.core.api.parsers import LengthRequired
 from apps.core.ids import new_id
 
 logger = logging.getLogger(__name__)
@@ -47,13 +48,19 @@ class ApiMiddleware:
         if not request.path_info.startswith(self.PREFIXES):
             return self.get_response(request)
         request.get_host()  # raises DisallowedHost, as CommonMiddleware does for pages
+        response = self._answer(request)
+        response["Content-Length"] = str(len(response.content))
+        if request.method == "HEAD":
+            response.content = b""
+        return response
+
+    def _answer(self, request: HttpRequest) -> HttpResponse:
+        if "Transfer-Encoding" in request.headers and not request.headers.get("Content-Length"):
+            return json_answer(request, LengthRequired())  # the views would see no body at all
         try:
             match = request.resolver_match = resolve(request.path_info)
         except Resolver404:
             return not_found(request)
         response: Any = match.func(request, *match.args, **match.kwargs)
         response.render()
-        response["Content-Length"] = str(len(response.content))
-        if request.method == "HEAD":
-            response.content = b""
         return cast(HttpResponse, response)

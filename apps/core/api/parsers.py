@@ -76,8 +76,6 @@ def _check_headers(headers: Mapping[str, str]) -> None:
     name, _, charset = parameters.partition("=")
     if name.strip() == "charset" and charset.strip().strip('"') not in {"utf-8", "utf8"}:
         raise UnsupportedMediaType
-    if "Transfer-Encoding" in headers and not headers.get("Content-Length"):
-        raise LengthRequired
     length = headers.get("Content-Length", "")
     if length.isdigit() and int(length) > settings.API_MAX_BODY_BYTES:
         raise PayloadTooLarge(f"The body may have at most {settings.API_MAX_BODY_BYTES} bytes.")
