@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 IDLE_SECONDS = 2.0
 SLOW_SECONDS = 5.0
+# After a server has refused one of several connections, one more is tried as often as this.
+FEWER_SECONDS = 60.0
 # A domain may name a thousand servers that never answer; it does not get our whole day.
 MAX_ADDRESSES = 5
 OPEN_SECONDS = 120.0
@@ -71,7 +73,8 @@ class Pool:
         self._queue: asyncio.PriorityQueue[tuple[int, int, Errand]] = asyncio.PriorityQueue()
         self._order = count()
         self._workers: set[asyncio.Task[None]] = set()
-        self._limit = destination.limits.connections_here()
+        self._allowed = self._limit = destination.limits.connections_here()
+        self._lowered_at = time.monotonic()
         self._sessions: list[Session] = []
         self._opening = 0
         self._refused: list[_Refused] = []
@@ -89,6 +92,8 @@ class Pool:
 
     def _staff(self) -> None:
         """Starts one more sender where parcels wait and the limits allow it."""
+        if self._limit < self._allowed and time.monotonic() - self._lowered_at > FEWER_SECONDS:
+            self._limit, self._lowered_at = self._limit + 1, time.monotonic()
         if self._queue.qsize() > self._idle and len(self._workers) < self._limit:
             task = asyncio.create_task(self._work())
             self._workers.add(task)
@@ -222,7 +227,7 @@ class Pool:
         """Not let in; what that means shows when those that knock beside this one have their answer."""
         self._refused.append(_Refused(replace(errand), unopened, started_at))
         errand.is_passed_on = True
-        self._limit = max(1, self._opening + len(self._still_open()))
+        self._limit, self._lowered_at = max(1, self._opening + len(self._still_open())), time.monotonic()
         self._judge()
 
     def _judge(self) -> None:
@@ -236,7 +241,7 @@ class Pool:
                 carriage = self._unreachable(refused.errand.parcel, refused.unopened, refused.started_at)
                 refused.errand.finish(carriage)
             self._refused.clear()
-            self._limit = self.destination.limits.connections_here()
+            self._limit = self._allowed
             self.give_back()  # they would knock in vain; the destination's pause holds them from now on
 
     async def _send(self, parcel: Parcel, opened: _Opened, started_at: datetime) -> Carriage | None:
