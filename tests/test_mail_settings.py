@@ -26,5 +26,14 @@ def test_a_setting_that_cannot_work_is_named(settings: Any, name: str, value: ob
     assert [message.id for message in run_checks() if message.id.startswith("mail.")] == [f"mail.{name}"]
 
 
+def test_no_part_of_a_relays_password_is_repeated(settings: Any) -> None:
+    settings.MAIL_TRANSPORT, settings.MAIL_RELAY_URL = "relay", "smtp://user:geheim/wort@relay.example"
+
+    [message] = [message for message in run_checks() if message.id == "mail.MAIL_RELAY_URL"]
+
+    assert "geheim" not in message.msg
+    assert "%XX" in message.msg
+
+
 def test_the_settings_as_they_are_can_work() -> None:
     assert run_checks() == []

@@ -30,7 +30,7 @@ class BoundedPaginator(Paginator):
 
     @cached_property
     def count(self) -> int:
-        rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
+        rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]  # the admin's lists are querysets
         return rows.order_by()[: self.max_counted].count()
 
 
@@ -118,8 +118,8 @@ class ServiceForm(forms.ModelForm):
     field_of: ClassVar[Mapping[str, str]] = {}
 
     def make(self) -> Model:
-        """Makes the row from the cleaned data. May raise a Problem."""
-        raise NotImplementedError
+        """Makes the row from the cleaned data; each form says how. May raise a Problem."""
+        raise NotImplementedError  # a form without it is our mistake, and no refusal of the service's
 
     def clean(self) -> dict[str, Any]:
         if not self.errors:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 
-class Problem(Exception):  # noqa: N818 - a refusal is an answer, not an error of ours
+class Problem(Exception):
     """A refusal with a stable code, an HTTP status, a sentence that says what to do, and structured details."""
 
     code = "internal_error"

@@ -65,7 +65,7 @@ def _insert_in_one_statement(
     values += [value for plan, rows in filled for value in plan.values(rows)]
     answer = "count(*) FROM counted" if counting else "1"
     with connection.cursor() as cursor:
-        cursor.execute(f"WITH {', '.join([*counted, *inserted])} SELECT {answer}", values)  # noqa: S608
+        cursor.execute(f"WITH {', '.join([*counted, *inserted])} SELECT {answer}", values)
         count = cursor.fetchone()[0]
     return [count] if counting else []
 
@@ -109,7 +109,7 @@ class _Plan:
 
     def insertion(self, rows: Sequence[Row]) -> str:
         columns = ", ".join(self._columns.values())
-        return f"INSERT INTO {self._table} ({columns}) SELECT * FROM {self._source(rows)}"  # noqa: S608
+        return f"INSERT INTO {self._table} ({columns}) SELECT * FROM {self._source(rows)}"  # noqa: S608 - names of our models
 
     def change(self, rows: Sequence[Row], match: Sequence[str], where: str) -> str:
         given = {name: f"v.column{number}" for number, name in enumerate(self._columns, start=1)}
@@ -118,7 +118,7 @@ class _Plan:
         if where:
             conditions.append(where)
         return (
-            f"UPDATE {self._table} AS t SET {', '.join(assigned)} FROM {self._source(rows)} "  # noqa: S608
+            f"UPDATE {self._table} AS t SET {', '.join(assigned)} FROM {self._source(rows)} "  # noqa: S608 - names of our models
             f"WHERE {' AND '.join(conditions)} RETURNING id"
         )
 

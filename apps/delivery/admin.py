@@ -65,9 +65,8 @@ class CapturedMessageAdmin(ReadOnlyAdmin):
     """Mail that went nowhere but here. It is the one thing that superusers may throw away."""
 
     change_form_template = "admin/delivery/capturedmessage/change_form.html"
-    list_display = ("subject_shown", "inbox_shown", "received_at", "workspace")
+    list_display = ("subject_shown", "inbox_shown", "received_at")
     list_filter = (InboxFilter, WorkspaceFilter)
-    list_select_related = ("workspace",)
     search_fields = ("inbox", "subject", "sender")
     fields = ("inbox_shown", "sender", "subject", "received_at", "workspace", "message_page")
     actions = ("clear_inbox",)

@@ -15,7 +15,7 @@ from apps.protocols.networks import parse_networks
 
 
 def check_mail_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """One error for each setting that cannot be used."""
+    """One error for each setting that cannot be used; none of them repeats a key or a password."""
     readers: Sequence[tuple[str, Callable[[], object]]] = (
         ("FIELD_KEYS", lambda: [Fernet(key) for key in settings.FIELD_KEYS]),
         ("MAIL_RELAY_URL", lambda: settings.MAIL_TRANSPORT == "relay" and Relay.from_url(settings.MAIL_RELAY_URL)),
@@ -24,6 +24,7 @@ def check_mail_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         ("MAIL_HELO_HOST", lambda: _host(settings.MAIL_HELO_HOST)),
         ("MAIL_SPF_INCLUDE", lambda: _host(settings.MAIL_SPF_INCLUDE)),
         ("MAIL_RETURN_PATH_HOST", lambda: _host(settings.MAIL_RETURN_PATH_HOST)),
+        ("MAIL_INBOUND_HOST", lambda: _host(settings.MAIL_INBOUND_HOST)),
     )
     return [error for name, read in readers if (error := _error(name, read)) is not None]
 
@@ -32,7 +33,6 @@ def _error(name: str, read: Callable[[], object]) -> CheckMessage | None:
     try:
         read()
     except (ValueError, ImproperlyConfigured) as error:
-        # Never the value itself: it may be a key or hold a password.
         return Error(f"{name} cannot be used: {error}", hint="See docs/configuration.md.", id=f"mail.{name}")
     return None
 

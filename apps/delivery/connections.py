@@ -111,7 +111,7 @@ class Pool:
 
     @property
     def is_unused(self) -> bool:
-        return not self._workers and self._queue.empty()
+        return not self._workers and self.size == 0
 
     def give_back(self) -> None:
         """Ends the wait of everything that has not begun."""

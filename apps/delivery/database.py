@@ -13,7 +13,7 @@ P = ParamSpec("P")
 Result = TypeVar("Result")
 
 
-class DatabaseAway(Exception):  # noqa: N818 - a state of the world, not a fault of the caller
+class DatabaseAway(Exception):
     """The database does not answer, or made us the loser of a deadlock; the same call may succeed later."""
 
 

@@ -145,8 +145,11 @@ async def _from_this_machine(host: str) -> tuple[str, ...]:
 def _port(parts: SplitResult) -> int:
     try:
         return parts.port or STANDARD_PORTS[parts.scheme]
-    except ValueError as error:
-        raise ImproperlyConfigured(f"MAIL_RELAY_URL: {error}") from error
+    except ValueError:
+        # Not the parser's own words: an unescaped character of the password makes a "port" of the rest of it.
+        raise ImproperlyConfigured(
+            "MAIL_RELAY_URL: the port is not a number up to 65535; write special characters of the password as %XX"
+        ) from None
 
 
 def _literal(host: str) -> str | None:

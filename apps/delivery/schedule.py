@@ -37,11 +37,11 @@ class Schedule:
 
     def jittered(self, seconds: int) -> timedelta:
         # Not a secret, only a spread.
-        return timedelta(seconds=seconds * random.uniform(1 - self.jitter, 1 + self.jitter))  # noqa: S311
+        return timedelta(seconds=seconds * random.uniform(1 - self.jitter, 1 + self.jitter))  # noqa: S311 - no secret
 
     def spread(self, pause: timedelta) -> timedelta:
         """A little later than asked for, each time differently, lest all who wait knock at the same moment."""
-        return pause * random.uniform(1, 1 + self.jitter)  # noqa: S311
+        return pause * random.uniform(1, 1 + self.jitter)  # noqa: S311 - no secret
 
 
 SCHEDULES = {

@@ -45,7 +45,7 @@ class Child:
             pass_fds=(leash_end,),
             # A session of its own, so that Ctrl-C reaches the supervisor alone and a kill reaches the whole group.
             start_new_session=True,
-            preexec_fn=_die_with_parent,  # noqa: PLW1509 - no threads run here
+            preexec_fn=_die_with_parent,
         )
         self.started_at, self.starts_at = time.monotonic(), None
 

@@ -92,7 +92,7 @@ class ApiKeyAdmin(ConsoleAdmin):
 
     def save_model(self, request: HttpRequest, obj: ApiKey, form: ApiKeyForm, change: bool) -> None:
         """The form's service has stored the row; the key itself lives until this request is answered."""
-        request.made_key = form.key  # type: ignore[attr-defined]
+        request.made_key = form.key  # type: ignore[attr-defined]  # for this one answer, and kept nowhere
 
     def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> HttpResponse:
         # In this answer and nowhere else: a message for the next page would put the key into a cookie.
@@ -101,7 +101,7 @@ class ApiKeyAdmin(ConsoleAdmin):
             "title": "The new API key",
             "opts": self.opts,
             "row": obj,
-            "key": request.made_key,  # type: ignore[attr-defined]
+            "key": request.made_key,  # type: ignore[attr-defined]  # set by save_model
         }
         return TemplateResponse(request, "admin/keys/made.html", context)
 

@@ -355,6 +355,6 @@ def _shortened(text: str) -> str:
 
 
 def _three(line: Any) -> tuple[Any, Any, Any]:
-    if isinstance(line, list) and len(line) == 3:  # noqa: PLR2004 - command, reply, milliseconds
+    if isinstance(line, list) and len(line) == 3:
         return line[0], line[1], line[2]
     return line, "", ""

@@ -49,7 +49,7 @@ class MessageContent(models.Model):
     reply_to_name = models.CharField(max_length=200, blank=True)
     headers = models.JSONField(default=dict)
     text = models.TextField(null=True)  # noqa: DJ001 - an absent part differs from an empty one
-    html = models.TextField(null=True)  # noqa: DJ001
+    html = models.TextField(null=True)  # noqa: DJ001 - as above
     # What a test key asked to see happen; empty for real mail.
     scenario = models.CharField(max_length=20, blank=True)
 

@@ -71,11 +71,6 @@ class Mailbox:
     def needs_smtputf8(self) -> bool:
         return not self.local.isascii()
 
-    @property
-    def display_domain(self) -> str:
-        """The domain as its owner writes it, with U-labels (RFC 5890, 2.3.2.1)."""
-        return idna.decode(self.domain, display=True)
-
 
 def canonical_email(text: str) -> str:
     """Return the one form of a bare address that is stored, compared and sent. Raises AddressError."""

@@ -79,7 +79,6 @@ class Policy:
     credentials: tuple[str, str] | None = field(default=None, repr=False)
     timeouts: Timeouts = Timeouts()
     ca_file: str | None = None  # trusted beside nothing else, where the certificate is checked
-    source: str | None = None  # the address of ours to connect from
 
 
 async def connect(target: Target, policy: Policy) -> Session | Reply | Failure:
@@ -141,12 +140,9 @@ class _Opening:
 
     async def _reach(self) -> None:
         began = self._loop.time()
-        source = (self._policy.source, 0) if self._policy.source else None
         try:
             async with asyncio.timeout(self._wait.connect):
-                await self._loop.create_connection(
-                    lambda: self._wire, self._target.address, self._target.port, local_addr=source
-                )
+                await self._loop.create_connection(lambda: self._wire, self._target.address, self._target.port)
         except OSError as error:
             milliseconds = round((self._loop.time() - began) * 1000)
             text = clean(error.strerror or str(error)) or "no connection in time"

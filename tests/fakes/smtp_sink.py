@@ -189,7 +189,7 @@ class _Handler:
     def __init__(self, sink: SmtpSink) -> None:
         self.sink = sink
 
-    async def handle_EHLO(  # noqa: N802 - the name is aiosmtpd's
+    async def handle_EHLO(
         self,
         server: SMTP,
         session: ServerSession,
@@ -202,7 +202,7 @@ class _Handler:
             responses.insert(1, "250-PIPELINING")
         return responses
 
-    async def handle_RCPT(  # noqa: N802 - the name is aiosmtpd's
+    async def handle_RCPT(
         self, server: SMTP, session: ServerSession, envelope: ServerEnvelope, address: str, options: list[str]
     ) -> str:
         refusal = self.sink.refusal(address)
@@ -210,9 +210,7 @@ class _Handler:
             envelope.rcpt_tos.append(address)
         return refusal or "250 2.1.5 OK"
 
-    async def handle_DATA(  # noqa: N802 - the name is aiosmtpd's
-        self, server: SMTP, session: ServerSession, envelope: ServerEnvelope
-    ) -> str:
+    async def handle_DATA(self, server: SMTP, session: ServerSession, envelope: ServerEnvelope) -> str:
         if self.sink.reply_after_dot is not None and not self.sink.reply_after_dot.startswith("2"):
             return self.sink.reply_after_dot
         user: Any = session.auth_data

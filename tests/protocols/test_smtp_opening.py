@@ -1,7 +1,5 @@
 """How an SMTP session is opened: EHLO, TLS in each mode, AUTH, and what is kept back from whom."""
 
-from typing import Any
-
 import pytest
 
 from apps.protocols.smtp import Answer, Failure, FailureKind, Phase, Policy, Reply, Session, Tls, TlsMode
@@ -25,14 +23,6 @@ def test_an_old_server_gets_helo() -> None:
         assert codes(send(server)) == {"one@example.net": 250}
 
     assert server.commands[:2] == ["EHLO client.test", "HELO client.test"]
-
-
-def test_the_source_address_can_be_chosen() -> None:
-    async def work(session: Session) -> Any:
-        return session.wire._transport.get_extra_info("sockname")[0]  # type: ignore[union-attr]
-
-    with RawSmtpServer() as server:
-        assert on_session(server, work, plain(source="127.0.0.2")) == "127.0.0.2"
 
 
 @pytest.mark.parametrize("mode", [TlsMode.OPPORTUNISTIC, TlsMode.REQUIRED, TlsMode.VERIFY])

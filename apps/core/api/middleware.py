@@ -25,7 +25,7 @@ class RequestIdMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         given = request.headers.get("X-Request-Id", "")
         request_id = given if ACCEPTABLE_ID.fullmatch(given) else str(new_id())
-        request.request_id = request_id  # type: ignore[attr-defined]
+        request.request_id = request_id  # type: ignore[attr-defined]  # ours; errors.envelope reads it
         response = self.get_response(request)
         response["X-Request-Id"] = request_id
         if not response.has_header("Cache-Control") and not request.path.startswith("/static/"):

@@ -49,7 +49,7 @@ class EnvelopeSchema(AutoSchema):
     def get_tags(self) -> list[str]:
         return [self.get_operation_id().rpartition(".")[0].split(".")[0] or "mail"]
 
-    def get_description(self) -> str:  # type: ignore[override]
+    def get_description(self) -> str:  # type: ignore[override]  # the base is typed as returning None too
         scope = self.view.scopes[self._action()]
         action = getattr(self.view, self._action(), None)
         text = (action.__doc__ if action else None) or self.view.__doc__ or ""

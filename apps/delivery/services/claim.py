@@ -49,19 +49,21 @@ SELECT lane, workspace_id FROM turn WHERE next_attempt_at <= %s
 TURNS_SQLITE = f"""
 SELECT lane, workspace_id FROM mail_messages_recipient WHERE {WAITING}
 GROUP BY lane, workspace_id HAVING min(next_attempt_at) <= %s ORDER BY lane, workspace_id
-"""  # noqa: S608
+"""  # noqa: S608 - only constants of this file
 DUE = f"""
 SELECT * FROM (
     SELECT id FROM mail_messages_recipient
     WHERE lane = %s AND workspace_id = %s AND next_attempt_at <= %s AND {WAITING}
     ORDER BY next_attempt_at LIMIT %s {{lock}}
 ) AS turn{{number}}
-"""  # noqa: S608
+"""  # noqa: S608 - only constants of this file
+# What read_holding reads, in its order.
+HOLDING_COLUMNS = """id, message_id, workspace_id, fence, email, lane, attempt_count, tries, crashes, queued_at,
+    wait_code, wait_detail, waiting_since, last_error"""
 TAKE = """
 UPDATE mail_messages_recipient SET lease_until = %s, fence = fence + 1, crashes = crashes + 1
 WHERE id {among_due} AND lease_until IS NULL
-RETURNING id, message_id, workspace_id, fence, email, lane, attempt_count, tries, crashes, queued_at,
-          wait_code, wait_detail, waiting_since, last_error
+RETURNING {columns}
 """
 
 Turn = tuple[int, Any]
@@ -127,7 +129,7 @@ def lease_time() -> timedelta:
 
 
 def read_holding(row: Sequence[Any]) -> Holding:
-    """The columns that TAKE returns, as either database gives them."""
+    """HOLDING_COLUMNS, as either database gives them."""
     recipient_id, message_id, workspace_id, fence, email, lane, attempts, tries, crashes, *rest = row
     queued_at, code, detail, since, last_error = rest
     return Holding(
@@ -164,7 +166,9 @@ def _take(lane: int, workspaces: Sequence[Any], *, share: int, now: datetime) ->
     among_due = f"= ANY (ARRAY({due}))" if is_postgresql else f"IN ({due})"
     values = [value for workspace in workspaces for value in (lane, workspace, _prepared(now), share)]
     with connection.cursor() as cursor:
-        cursor.execute(TAKE.format(among_due=among_due), [_prepared(now + lease_time()), *values])
+        cursor.execute(
+            TAKE.format(among_due=among_due, columns=HOLDING_COLUMNS), [_prepared(now + lease_time()), *values]
+        )
         return [read_holding(row) for row in cursor.fetchall()]
 
 

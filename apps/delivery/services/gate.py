@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from apps.core import clock
 from apps.core.rows import update
@@ -15,7 +15,7 @@ from apps.delivery.services.prepare import address_of
 from apps.events.services import NewEvent, record
 from apps.events.types import EventType, ResourceType
 from apps.messages.models import Message, Recipient
-from apps.messages.services.outcomes import Holding
+from apps.messages.services.outcomes import Holding, lock_messages
 from apps.messages.states import Status
 from apps.suppressions.services import suppressed_pairs
 
@@ -32,9 +32,7 @@ def mark_in_doubt(holdings: Sequence[Holding]) -> set[UUID]:
     with transaction.atomic():
         suppressed = suppressed_pairs({address_of(holding) for holding in holdings})
         holdings = [holding for holding in holdings if address_of(holding) not in suppressed]
-        rows = Message.objects.across_workspaces().filter(pk__in={h.message_id for h in holdings}).order_by("pk")
-        # The same order as every other writer, so that no two wait for each other.
-        message_ids = list((rows.select_for_update() if _locks() else rows).values_list("pk", flat=True))
+        lock_messages({holding.message_id for holding in holdings})
         now = clock.database_now()
         marked = update(
             Recipient,
@@ -53,7 +51,7 @@ def mark_in_doubt(holdings: Sequence[Holding]) -> set[UUID]:
             where="t.lease_until IS NOT NULL",
         )
         ours = [holding for holding in holdings if holding.recipient_id in marked]
-        touched = {holding.message_id for holding in ours} & set(message_ids)
+        touched = {holding.message_id for holding in ours}
         Message.objects.across_workspaces().filter(pk__in=touched).update(status=Status.SENDING, updated_at=now)
         record([_event(holding) for holding in ours], at=now)
     return marked
@@ -125,7 +123,3 @@ def _event(holding: Holding) -> NewEvent:
     data = {"recipient": holding.email}
     kind = EventType.MESSAGE_SENDING
     return NewEvent(holding.workspace_id, kind, ResourceType.MESSAGE, holding.message_id, holding.message_id, data)
-
-
-def _locks() -> bool:
-    return bool(connection.features.has_select_for_update)

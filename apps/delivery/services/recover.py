@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from django.db import connection
 
 from apps.core import clock
-from apps.delivery.services.claim import read_holding
+from apps.delivery.services.claim import HOLDING_COLUMNS, read_holding
 from apps.messages.services.outcomes import AttemptFacts, Holding, Outcome, record
 from apps.messages.states import AttemptStatus, Lane, Status
 from apps.messages.waits import Wait, WaitCode
@@ -17,11 +17,10 @@ MAX_ROWS = 500
 # A recipient whose every claim ends in a crash is what kills the workers: for the last two it was kept apart from
 # others like it (claim.COMPANY). Fewer would convict bystanders when workers are killed from outside.
 MAX_CRASHES = 4
-EXPIRED = """
-SELECT id, message_id, workspace_id, fence, email, lane, attempt_count, tries, crashes, queued_at,
-       wait_code, wait_detail, waiting_since, last_error, in_doubt, lease_until
+EXPIRED = f"""
+SELECT {HOLDING_COLUMNS}, in_doubt, lease_until
 FROM mail_messages_recipient WHERE lease_until < %s ORDER BY lease_until LIMIT %s
-"""
+"""  # noqa: S608 - only constants
 UNKNOWN_END = "The worker died between handing the message over and reading the answer: perhaps it was delivered."
 
 

@@ -33,7 +33,7 @@ class WorkspaceViewSet(GenericViewSet):
 
     @property
     def caller(self) -> Caller:
-        return self.request.user  # type: ignore[return-value]
+        return self.request.user  # type: ignore[return-value]  # ApiKeyAuthentication puts a Caller there
 
     @property
     def workspace_id(self) -> UUID:
@@ -62,5 +62,5 @@ class WorkspaceViewSet(GenericViewSet):
 
     def http_method_not_allowed(self, request: Any, *args: Any, **kwargs: Any) -> Response:
         refusal = MethodNotAllowed(request.method or "")
-        refusal.allowed_methods = self.allowed_methods  # type: ignore[attr-defined]
+        refusal.allowed_methods = self.allowed_methods  # type: ignore[attr-defined]  # for the Allow header
         raise refusal

@@ -72,7 +72,7 @@ class MessageViewSet(WorkspaceViewSet):
         return {"list": MessageFilters, "timeline": TimelineFilters}.get(self.action, NoFilters)
 
     @property
-    def pagination_class(self) -> type:  # type: ignore[override]
+    def pagination_class(self) -> type:  # type: ignore[override]  # by action, where DRF has one for all
         return KeysetPagination if self.action == "list" else OldestFirstPagination
 
     def get_queryset(self) -> QuerySet[Any]:

@@ -18,7 +18,7 @@ from apps.keys.idempotency import Use
 
 DOMAIN = "SELECT 'domain', CAST(id AS text), status FROM domains_domain WHERE workspace_id = %s AND name = %s"
 SUPPRESSED = "SELECT 'suppressed', key, '' FROM suppressions_suppression WHERE workspace_id = %s AND key {among}"
-# Due times are compared with the database's clock, so a message's time is taken from it.
+# Claims compare due times with the database's clock, so the first due time must not lie beyond it.
 NOW = "SELECT 'now', CAST(clock_timestamp() AS text), ''"
 EARLIER = """SELECT 'earlier', CAST(resource_id AS text), fingerprint FROM keys_idempotencykey
 WHERE workspace_id = %s AND family = %s AND key = %s"""

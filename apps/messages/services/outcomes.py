@@ -110,7 +110,7 @@ def record(outcomes: Sequence[Outcome]) -> set[UUID]:
     An outcome whose claim has been taken over meanwhile changes nothing: that is a normal answer.
     """
     with transaction.atomic():
-        messages = _lock_messages({outcome.holding.message_id for outcome in outcomes})
+        messages = lock_messages({outcome.holding.message_id for outcome in outcomes})
         now = clock.database_now()
         changed = update(
             Recipient,
@@ -127,7 +127,7 @@ def record(outcomes: Sequence[Outcome]) -> set[UUID]:
     return changed
 
 
-def _lock_messages(message_ids: Collection[UUID]) -> dict[UUID, dict[str, Any]]:
+def lock_messages(message_ids: Collection[UUID]) -> dict[UUID, dict[str, Any]]:
     """Locks in one order, so that two recorders that share messages cannot wait for each other in a circle."""
     rows = Message.objects.across_workspaces().filter(pk__in=message_ids).order_by("pk")
     if connection.features.has_select_for_update:
