@@ -201,13 +201,6 @@ def test_a_closed_port_is_refused() -> None:
     assert failure(answer) == (FailureKind.REFUSED, Phase.CONNECT)
 
 
-def test_a_source_address_that_is_not_ours_is_unreachable() -> None:
-    with RawSmtpServer() as server:
-        answer = refused(server, policy(source="192.0.2.1"))
-
-    assert failure(answer) == (FailureKind.UNREACHABLE, Phase.CONNECT)
-
-
 # Kept connections that are not there any more.
 
 
