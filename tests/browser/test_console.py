@@ -1,70 +1,15 @@
 """The console in a real browser: sign in, see the state, open captured mail; nothing is blocked that should not be."""
 
-import os
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
-
-import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Page
 
 from apps.workspaces.models import Workspace
-from apps.workspaces.services import create_operator
 from tests.console.conftest import capture
-from tests.factories import make_workspace
 
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
 HOSTILE_MAIL = (
     b"Subject: x\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<p id=said>Read me</p>"
     b"<script>top.document.title = 'taken'</script><img src='https://tracker.example/x.png'>"
     b"<meta http-equiv=refresh content='0;url=https://elsewhere.example/'>"
 )
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="there is no chromium at /usr/bin/chromium")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    # Playwright keeps an event loop running in this thread, which Django would take for asynchronous code.
-    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
-        patch.setitem(os.environ, "DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), headless=True, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def complaints() -> list[str]:
-    """What the browser's console says: errors, and what the content security policy refused."""
-    return []
-
-
-@pytest.fixture
-def page(browser: Browser, live_server: Any, complaints: list[str]) -> Iterator[Page]:
-    create_operator("ops@example.com", password="correct-horse-1")
-    context = browser.new_context(base_url=live_server.url)
-    page = context.new_page()
-    page.on("console", lambda said: complaints.append(said.text) if said.type in {"error", "warning"} else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    sign_in(page)
-    yield page
-    context.close()
-
-
-@pytest.fixture
-def shop(live_server: Any) -> Workspace:
-    return make_workspace("shop")
-
-
-def sign_in(page: Page) -> None:
-    page.goto("/admin/")
-    page.get_by_label("Email").fill("ops@example.com")
-    page.get_by_label("Password").fill("correct-horse-1")
-    page.get_by_role("button", name="Log in").click()
-    page.wait_for_load_state("networkidle")
 
 
 def test_the_index_tells_the_state(page: Page, complaints: list[str]) -> None:
