@@ -166,7 +166,8 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "MessageStatus": "apps.messages.states.Status.values",
         "AttemptStatus": "apps.messages.states.AttemptStatus.values",
-        "DomainStatus": "apps.domains.models.Status.values",
+        "DomainStatus": "apps.domains.states.Status.values",
+        "DkimKeyState": "apps.domains.states.KeyState.values",
         "RecordStatus": "apps.domains.api.serializers.RECORD_STATUSES",
     },
     "SCHEMA_PATH_PREFIX": "/v1",

@@ -7,12 +7,11 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
-
 from apps.core import clock
-from apps.core.crypto import seal
-from apps.core.ids import new_id
-from apps.domains.models import DkimKey, Domain, DomainRecord, Status
+from apps.domains.models import Domain, DomainRecord
+from apps.domains.services.keys import new_key
+from apps.domains.services.records import first_records
+from apps.domains.states import Algorithm, KeyState, Status
 from apps.keys import idempotency
 from apps.keys.models import ApiKey
 from apps.keys.services import Caller, authenticate, create_key
@@ -21,7 +20,7 @@ from apps.messages.services.accept import Accepted, Addressee, Draft, accept
 from apps.messages.states import Kind
 from apps.protocols import dkim
 from apps.protocols.address import Mailbox, parse_mailbox
-from apps.protocols.sender_records import CheckStatus, Platform, expected
+from apps.protocols.sender_records import CheckStatus
 from apps.suppressions.models import Reason, Source, Suppression
 from apps.suppressions.services import NewSuppression, add
 from apps.workspaces.models import Tier, Workspace
@@ -58,25 +57,13 @@ def make_domain(workspace: Workspace, name: str = "shop.example", *, verified: b
     if verified:
         domain.status, domain.verified_at, domain.last_checked_at = Status.VERIFIED, now, now
     domain.save(force_insert=True)
-    key = DkimKey(id=new_id(), workspace=workspace, domain=domain, selector=f"ss{secrets.token_hex(5)}")
-    key.private_sealed = seal(private_key(), bound_to=f"dkim:{key.pk}")
+    key = new_key(domain, private_key(), Algorithm.RSA, KeyState.ACTIVE)
     key.save(force_insert=True)
-    platform = Platform(settings.MAIL_SPF_INCLUDE, settings.MAIL_RETURN_PATH_HOST)
-    wanted = expected(name, platform, selector=key.selector, dkim_public=dkim.public_record(private_key()))
-    DomainRecord.objects.across_workspaces().bulk_create(
-        DomainRecord(
-            workspace=workspace,
-            domain=domain,
-            position=position,
-            purpose=record.purpose,
-            type=record.type,
-            name=record.name,
-            value=record.value,
-            required=record.required,
-            status=CheckStatus.VERIFIED if verified else CheckStatus.PENDING,
-        )
-        for position, record in enumerate(wanted)
-    )
+    public = dkim.public_record(private_key())
+    records = first_records(domain, key, public=public, return_path_label=f"rp{secrets.token_hex(4)}")
+    for record in records:
+        record.status = CheckStatus.VERIFIED if verified else CheckStatus.PENDING
+    DomainRecord.objects.across_workspaces().bulk_create(records)
     return domain
 
 

@@ -30,7 +30,11 @@ SAY_NOTHING = {"utils", "util", "helpers", "helper", "common", "misc"}
 # Who may reach into every workspace, and for what.
 ACROSS_WORKSPACES = {
     "apps/workspaces/tenancy.py": "defines it",
-    "apps/domains/services.py": "bulk inserts, and keys for the delivery of many workspaces' mail at once",
+    "apps/domains/management/commands/check_domain.py": "an operator asks about a name, whoever has it",
+    "apps/domains/services/checking.py": "a job that looks at the domains of every workspace",
+    "apps/domains/services/records.py": "the records of several domains at once, each of which the caller has",
+    "apps/domains/services/registry.py": "bulk inserts, each row naming its workspace",
+    "apps/domains/services/sending.py": "keys for the delivery of many workspaces' mail at once",
     "apps/suppressions/services.py": "bulk inserts for several workspaces, each row naming its own",
     "apps/messages/api/filters.py": "a subquery that is bound to the outer row's workspace",
     "apps/messages/services/release.py": "an operator lets wait no longer what waits, whoever it belongs to",

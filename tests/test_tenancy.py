@@ -16,7 +16,8 @@ from apps.keys.models import ApiKey
 from apps.keys.services import revoke
 from apps.messages.models import Message
 from apps.protocols.address import Mailbox
-from apps.protocols.sender_records import CheckResult, CheckStatus, ExpectedRecord
+from apps.protocols.doctor import CheckResult, Diagnosis
+from apps.protocols.sender_records import CheckStatus
 from apps.workspaces.models import Workspace
 from apps.workspaces.tenancy import TenantModel
 from tests import stored
@@ -40,6 +41,9 @@ IDS: dict[str, Callable[[Workspace], UUID] | None] = {
     "GET mail/domains/<str:id>": lambda ours: make_domain(ours, "other.example").pk,
     "DELETE mail/domains/<str:id>": lambda ours: make_domain(ours, "other.example").pk,
     "POST mail/domains/<str:id>/verify": lambda ours: make_domain(ours, "other.example", verified=False).pk,
+    "POST mail/domains/<str:id>/rotate": lambda ours: make_domain(ours, "other.example").pk,
+    "PUT mail/domains/<str:id>/second-signature": lambda ours: make_domain(ours, "other.example").pk,
+    "DELETE mail/domains/<str:id>/second-signature": lambda ours: make_domain(ours, "other.example").pk,
     "GET mail/events": None,
     "GET mail/events/<str:id>": lambda ours: Event.objects.of(make_message(ours).workspace_id).first().pk,
 }
@@ -86,7 +90,7 @@ def test_a_stranger_finds_what_he_finds_for_a_random_id(route: Route, world: Wor
 def test_a_teammate_finds_it(route: Route, world: World) -> None:
     url = route.url(**id_for(route, world))
 
-    with patch("apps.domains.services.check", side_effect=_undecided):
+    with patch("apps.domains.services.checking.examine", side_effect=_undecided):
         answer = world.teammate.api.call(route.method, url)
 
     assert answer.status in {200, 204}
@@ -196,8 +200,8 @@ def _message_of(workspace: Workspace) -> Message:
     return make_message(workspace, sender=Mailbox("a@stranger.example"))
 
 
-def _undecided(record: ExpectedRecord, resolver: object) -> CheckResult:
-    return CheckResult(record.purpose, CheckStatus.PENDING, reason="not looked up", undecided=True)
+def _undecided(*_: object) -> CheckResult:
+    return CheckResult(CheckStatus.PENDING, Diagnosis.TIMED_OUT, explanation="not looked up")
 
 
 @EVERY_ROUTE

@@ -12,7 +12,7 @@ from django.db.models import Count, Min, QuerySet, Sum
 from apps.core import clock
 from apps.delivery.models import CapturedMessage, Destination, Drain
 from apps.domains.models import Domain
-from apps.domains.models import Status as DomainStatus
+from apps.domains.states import Status as DomainStatus
 from apps.messages.models import Recipient
 from apps.messages.states import Lane, Status
 from apps.workspaces.models import Period, UsageCount

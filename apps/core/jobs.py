@@ -16,9 +16,15 @@ class Job(StrEnum):
     DELIVER = "apps.delivery.tasks.deliver"
     RECOVER = "apps.delivery.tasks.recover"
     CLEAN_UP = "apps.delivery.tasks.clean_up"
+    CHECK_DOMAINS = "apps.domains.tasks.check_domains"
 
 
-CLUSTER_OF = {Job.DELIVER: "delivery", Job.RECOVER: "maintenance", Job.CLEAN_UP: "maintenance"}
+CLUSTER_OF = {
+    Job.DELIVER: "delivery",
+    Job.RECOVER: "maintenance",
+    Job.CLEAN_UP: "maintenance",
+    Job.CHECK_DOMAINS: "maintenance",
+}
 
 
 def enqueue(job: Job) -> None:

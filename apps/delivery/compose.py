@@ -9,17 +9,18 @@ from uuid import UUID
 
 from apps.core.crypto import derived_keys
 from apps.delivery.work import Letter, Parcel
+from apps.domains.services.sending import KeyRing
 from apps.messages.models import Message, MessageContent, Recipient
 from apps.messages.services.outcomes import Holding
 from apps.messages.states import Kind
 from apps.protocols import dkim, mime, verp
 from apps.protocols.address import Mailbox
+from apps.protocols.sender_records import RETURN_PATH_LABEL
 
 # Longer than the longest retry, shorter than is useful to somebody who replays our signature.
 SIGNATURE_LIFETIME = timedelta(days=7)
-RETURN_PATH_LABEL = "bounces"
 
-Keys = Mapping[UUID, Sequence[dkim.SigningKey]]
+Keys = Mapping[UUID, KeyRing]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,9 @@ def load(message_ids: Collection[UUID]) -> dict[UUID, Stored]:
 
 def letter_of(stored: Stored, keys: Keys) -> Letter:
     """The letter; composing and signing wait until somebody asks for its content."""
-    signing = keys.get(stored.message.domain_id, ()) if stored.message.domain_id else ()
+    ring = keys.get(stored.message.domain_id) if stored.message.domain_id else None
+    # By the time of acceptance, so that a key that changes between two tries changes nothing about this mail.
+    signing = ring.at(stored.message.created_at) if ring else ()
     return Letter(stored.message.pk, stored.content.scenario, partial(_write, stored, signing))
 
 

@@ -1,15 +1,20 @@
 """Sender domains in the console: the same verbs as in the API, and a switch for the operator."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 
-from apps.core.admin import ConsoleAdmin, ReadOnlyAdmin, ReadOnlyInline, ServiceForm, page_link, verbatim
-from apps.domains import services
-from apps.domains.models import DkimKey, Domain, DomainRecord, Status
+from apps.core import clock
+from apps.core.admin import ConsoleAdmin, ReadOnlyAdmin, ServiceForm, page_link, verbatim
+from apps.core.errors import Problem
+from apps.domains.models import DkimKey, Domain, DomainRecord, ReturnPathLabel
+from apps.domains.services import checking, keys, registry
+from apps.domains.services.records import explain, records_of
+from apps.domains.states import Algorithm, Status
 from apps.events.types import ResourceType
 from apps.workspaces.admin import WorkspaceFilter
 
@@ -25,46 +30,26 @@ class DomainForm(ServiceForm):
         fields = ("workspace", "name")
 
     def make(self) -> Domain:
-        return services.create(self.cleaned_data["workspace"].pk, self.cleaned_data["name"])
-
-
-class RecordInline(ReadOnlyInline):
-    model = DomainRecord
-    fields = ("purpose", "type", "name", "value_shown", "required", "status", "explanation")
-    readonly_fields = fields
-    verbose_name_plural = "records to publish"
-
-    @admin.display(description="value")
-    def value_shown(self, row: DomainRecord) -> SafeString | str:
-        return verbatim(row.value)
+        return registry.create(self.cleaned_data["workspace"].pk, self.cleaned_data["name"])
 
 
 @admin.register(Domain)
 class DomainAdmin(ConsoleAdmin):
+    """One domain's page tells what is wrong with it and what to do, record by record."""
+
     form = DomainForm
-    list_display = ("name", "workspace", "status", "verified_at", "last_checked_at", "created_at")
+    change_form_template = "admin/domains/domain/change_form.html"
+    list_display = ("name", "workspace", "status", "failing_since", "last_checked_at", "next_check_at", "created_at")
     list_filter = ("status", WorkspaceFilter)
     list_select_related = ("workspace",)
     search_fields = ("name",)
     autocomplete_fields = ("workspace",)
-    shown = (
-        "id",
-        "workspace",
-        "name",
-        "status",
-        "verified_at",
-        "last_checked_at",
-        "created_at",
-        "updated_at",
-    )
-    actions = ("verify_now", "disable", "enable")
+    shown = ("id", "workspace", "name", "status", "verified_at", "is_trusted", "created_at", "updated_at")
+    actions = ("verify_now", "rotate", "sign_twice", "sign_once", "withdraw", "disable", "enable")
     event_resource = ResourceType.DOMAIN
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
         return ("workspace", "name") if obj is None else self.shown
-
-    def get_inlines(self, request: HttpRequest, obj: Model | None) -> Any:
-        return [] if obj is None else [RecordInline]
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
@@ -72,50 +57,96 @@ class DomainAdmin(ConsoleAdmin):
     def save_model(self, request: HttpRequest, obj: Domain, form: DomainForm, change: bool) -> None:
         """The form's service has stored it, with its records, its key and its event."""
 
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        domain = self.get_object(request, object_id)
+        now = clock.now()
+        records = [(row, explain(row, now)) for row in records_of(domain)] if domain is not None else []
+        context = {"records": records, "now": now, "Status": Status} | (extra_context or {})
+        return super().change_view(request, object_id, form_url, context)
+
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         # Its records and keys have no deletion of their own, and yet they go with it.
         to_delete, model_count, _needed, protected = super().get_deleted_objects(objs, request)
         return to_delete, model_count, set(), protected
 
     def delete_model(self, request: HttpRequest, obj: Domain) -> None:
-        services.delete(obj)
+        registry.delete(obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Domain]) -> None:
         for domain in queryset:
-            services.delete(domain)
+            registry.delete(domain)
 
     @admin.action(description="Verify now", permissions=["operate"])
     def verify_now(self, request: HttpRequest, queryset: QuerySet[Domain]) -> None:
         for domain in _few(request, queryset):
             self._verify(request, domain, "Verified now")
 
+    @admin.action(description="Rotate the DKIM key", permissions=["operate"])
+    def rotate(self, request: HttpRequest, queryset: QuerySet[Domain]) -> None:
+        what = "The next key waits: publish its record, and it signs as soon as that is seen."
+        self._change_keys(request, queryset, lambda domain: bool(keys.rotate(domain)), what)
+
+    @admin.action(description="Add an Ed25519 signature", permissions=["operate"])
+    def sign_twice(self, request: HttpRequest, queryset: QuerySet[Domain]) -> None:
+        what = "The Ed25519 key waits: publish its record, and it signs beside the other as soon as that is seen."
+        self._change_keys(request, queryset, lambda domain: bool(keys.rotate(domain, Algorithm.ED25519)), what)
+
+    @admin.action(description="Leave the Ed25519 signature out", permissions=["operate"])
+    def sign_once(self, request: HttpRequest, queryset: QuerySet[Domain]) -> None:
+        self._change_keys(request, queryset, keys.drop_second_signature, "Mail is signed with RSA alone.")
+
+    @admin.action(description="Withdraw the next key", permissions=["operate"])
+    def withdraw(self, request: HttpRequest, queryset: QuerySet[Domain]) -> None:
+        self._change_keys(request, queryset, keys.withdraw, "The key that waited to be seen is withdrawn.")
+
     @admin.action(description="Disable: send nothing from it", permissions=["operate"])
     def disable(self, request: HttpRequest, queryset: QuerySet[Domain]) -> None:
         for domain in queryset:
-            if services.disable(domain):
+            if registry.disable(domain):
                 self.log_change(request, domain, "Disabled.")
                 messages.success(request, f"{domain.name} is disabled.")
 
     @admin.action(description="Enable and verify", permissions=["operate"])
     def enable(self, request: HttpRequest, queryset: QuerySet[Domain]) -> None:
         for domain in _few(request, queryset):
-            if services.enable(domain):
+            if registry.enable(domain):
                 self._verify(request, domain, "Enabled")
 
     def _verify(self, request: HttpRequest, domain: Domain, what: str) -> None:
-        status = services.verify(domain).status
+        status = checking.verify(domain).status
         self.log_change(request, domain, f"{what}: {status}.")
-        level = messages.SUCCESS if status == Status.VERIFIED else messages.WARNING
-        messages.add_message(request, level, f"{domain.name} is {status}.")
+        is_well = status == Status.VERIFIED and domain.failed_at is None
+        messages.add_message(request, messages.SUCCESS if is_well else messages.WARNING, f"{domain.name} is {status}.")
+
+    def _change_keys(
+        self, request: HttpRequest, queryset: QuerySet[Domain], change: Callable[[Domain], bool], what: str
+    ) -> None:
+        for domain in _few(request, queryset):
+            try:
+                has_changed = change(domain)
+            except Problem as refusal:
+                messages.error(request, f"{domain.name}: {refusal.message}")
+                continue
+            if has_changed:
+                self.log_change(request, domain, what)
+                messages.success(request, f"{domain.name}: {what}")
+            else:
+                messages.info(request, f"{domain.name}: there was nothing to change.")
 
 
 @admin.register(DomainRecord)
 class DomainRecordAdmin(ReadOnlyAdmin):
-    list_display = ("name", "type", "purpose", "required", "status", "domain_page", "workspace")
+    list_display = ("name", "type", "purpose", "required", "status", "diagnosis", "domain_page", "workspace")
     list_filter = ("status", "purpose", WorkspaceFilter)
-    list_select_related = ("workspace", "domain")
+    list_select_related = ("workspace", "domain", "key")
     search_fields = ("name",)
-    fields = (*list_display, "value_shown", "explanation", "found")
+    fields = (*list_display, "value_shown", "explained", "found_shown", "held_until")
 
     @admin.display(description="domain")
     def domain_page(self, row: DomainRecord) -> SafeString:
@@ -125,16 +156,24 @@ class DomainRecordAdmin(ReadOnlyAdmin):
     def value_shown(self, row: DomainRecord) -> SafeString | str:
         return verbatim(row.value)
 
+    @admin.display(description="found")
+    def found_shown(self, row: DomainRecord) -> SafeString | str:
+        return verbatim("\n".join(row.found))
+
+    @admin.display(description="explanation")
+    def explained(self, row: DomainRecord) -> str:
+        return explain(row, clock.now()) or "-"
+
 
 @admin.register(DkimKey)
 class DkimKeyAdmin(ReadOnlyAdmin):
     """The public half stands among the domain's records; the private half is shown to nobody."""
 
-    list_display = ("selector", "domain_page", "workspace", "created_at")
-    list_filter = (WorkspaceFilter,)
+    list_display = ("selector", "algorithm", "state", "domain_page", "workspace", "activated_at", "retires_at")
+    list_filter = ("state", "algorithm", WorkspaceFilter)
     list_select_related = ("workspace", "domain")
     search_fields = ("selector", "domain__name")
-    fields = ("id", "selector", "domain_page", "workspace", "created_at")
+    fields = ("id", *list_display, "created_at")
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         return not lookup.startswith("private_sealed") and super().lookup_allowed(lookup, value, request)
@@ -142,6 +181,15 @@ class DkimKeyAdmin(ReadOnlyAdmin):
     @admin.display(description="domain")
     def domain_page(self, row: DkimKey) -> SafeString:
         return page_link(Domain, row.domain_id, row.domain.name)
+
+
+@admin.register(ReturnPathLabel)
+class ReturnPathLabelAdmin(ReadOnlyAdmin):
+    """Names that were given out, also those of domains that are gone: none is ever given to somebody else."""
+
+    list_display = ("label", "domain", "workspace_id", "created_at", "released_at")
+    search_fields = ("label", "domain")
+    fields = list_display
 
 
 def _few(request: HttpRequest, queryset: QuerySet[Domain]) -> list[Domain]:

@@ -25,6 +25,12 @@ class EventType(models.TextChoices):
     DOMAIN_CREATED = "mail.domain.created", "A sender domain was added"
     DOMAIN_VERIFIED = "mail.domain.verified", "All required records are in place"
     DOMAIN_FAILED = "mail.domain.failed", "A required record is wrong"
+    # Ours: a verified domain still sends while its records are wrong, until the time that the event tells.
+    DOMAIN_FAILING = "mail.domain.failing", "A required record is wrong; sending stops if that lasts"
+    DOMAIN_RECOVERED = "mail.domain.recovered", "All required records are in place again"
+    DOMAIN_KEY_CREATED = "mail.domain.key_created", "A key waits for its record to be published"
+    DOMAIN_KEY_ACTIVATED = "mail.domain.key_activated", "Mail is signed with another key from now on"
+    DOMAIN_KEY_RETIRED = "mail.domain.key_retired", "An old key's record may be removed"
     DOMAIN_DELETED = "mail.domain.deleted", "A sender domain was removed"
     TEMPLATE_CREATED = "mail.template.created", "A template was made"
     TEMPLATE_UPDATED = "mail.template.updated", "A template was changed"

@@ -8,12 +8,13 @@ import ipaddress
 import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Generic, TypeVar, cast
 
 import dns.asyncresolver
 import dns.exception
+import dns.flags
 import dns.message
 import dns.name
 import dns.nameserver
@@ -75,6 +76,13 @@ class Answer(Generic[Value]):
     reason: str = ""
     # Tells the two kinds of missing apart: NXDOMAIN when true, NODATA when false (RFC 2308 section 2).
     no_such_name: bool = False
+    # How it came about, for whoever explains it; two answers that say the same are equal without it.
+    # The names that aliases led to, the last one being where the records stand, or do not.
+    aliases: tuple[str, ...] = field(default=(), compare=False)
+    # Of a missing one: the zone whose server said so, by the owner of its SOA (RFC 2308 section 3).
+    zone: str = field(default="", compare=False)
+    # Records that were left out because of what they hold, made visible: control characters are escaped.
+    broken: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +94,8 @@ class _Kind(Generic[Value]):
     # Servers rotate addresses to spread the load, and that order is kept. For all else an order of our own
     # makes two look-ups of the same records equal, and the best MX records the ones that are used.
     is_sorted: bool = True
+    # A record that cannot be read, in characters that can be shown.
+    reveal: Callable[[Any], str] = lambda rdata: str(rdata)
 
 
 class Resolver:
@@ -97,18 +107,36 @@ class Resolver:
         *,
         timeout: float = TIMEOUT_SECONDS,
         lifetime: float = LIFETIME_SECONDS,
+        recurse: bool = True,
     ) -> None:
         self._resolver = dns.resolver.Resolver(configure=False)
         _configure(self._resolver, servers, timeout=timeout, lifetime=lifetime)
+        if not recurse:
+            # Of an authoritative server: what it knows itself (RFC 1035 section 4.1.1, RD).
+            self._resolver.flags = dns.flags.Flag(0)
+
+    @property
+    def servers(self) -> tuple[Server, ...]:
+        """Whom it asks, in its order."""
+        known = (dns.nameserver.Do53Nameserver,)
+        return tuple((s.address, s.port) for s in self._resolver.nameservers if isinstance(s, known))
 
     def txt(self, name: str) -> Answer[str]:
         return self._ask(name, _TXT)
+
+    def txt_of_each(self, name: str) -> tuple[Answer[str], ...]:
+        """What each server says by itself."""
+        each = (Resolver([s], timeout=self._resolver.timeout, lifetime=self._resolver.lifetime) for s in self.servers)
+        return tuple(resolver.txt(name) for resolver in each) or (self.txt(name),)
 
     def cname(self, name: str) -> Answer[str]:
         return self._ask(name, _CNAME)
 
     def mx(self, name: str) -> Answer[MxRecord]:
         return self._ask(name, _MX)
+
+    def ns(self, name: str) -> Answer[str]:
+        return self._ask(name, _NS)
 
     def addresses(self, name: str) -> Answer[str]:
         return _both(self._ask(name, _A), self._ask(name, _AAAA))
@@ -234,6 +262,7 @@ def _read_mx(rdata: Any) -> MxRecord | None:
 
 
 _CONTROLS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def _read_txt(rdata: Any) -> str | None:
@@ -243,7 +272,12 @@ def _read_txt(rdata: Any) -> str | None:
     return None if _CONTROLS.search(joined) else joined.decode("ascii", "backslashreplace")
 
 
-def _read_cname(rdata: Any) -> str | None:
+def _reveal_txt(rdata: Any) -> str:
+    text = b"".join(rdata.strings).decode("ascii", "backslashreplace")
+    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def _read_target(rdata: Any) -> str | None:
     return _host(rdata.target)
 
 
@@ -251,8 +285,9 @@ def _read_address(rdata: Any) -> str | None:
     return cast(str, rdata.address)
 
 
-_TXT = _Kind("TXT", _read_txt)
-_CNAME = _Kind("CNAME", _read_cname)
+_TXT = _Kind("TXT", _read_txt, reveal=_reveal_txt)
+_CNAME = _Kind("CNAME", _read_target)
+_NS = _Kind("NS", _read_target)
 _MX = _Kind("MX", _read_mx)
 _A = _Kind("A", _read_address, is_sorted=False)
 _AAAA = _Kind("AAAA", _read_address, is_sorted=False)
@@ -260,23 +295,31 @@ _AAAA = _Kind("AAAA", _read_address, is_sorted=False)
 
 def _answered(name: str, kind: _Kind[Value], reply: dns.resolver.Answer) -> Answer[Value]:
     sound = [value for value in map(kind.read, reply) if value is not None]
+    broken = tuple(kind.reveal(rdata) for rdata in reply if kind.read(rdata) is None)[:MAX_RECORDS]
+    chain = reply.chaining_result
+    aliases = _aliases(chain)
     # A broken record is as if it were not there, but a set of broken ones is no proof that there is none.
     if not sound:
-        return _failed(name, kind, reason=BROKEN_RECORD)
+        return _failed(name, kind, reason=BROKEN_RECORD, aliases=aliases, broken=broken)
     values = tuple(sorted(sound) if kind.is_sorted else sound)[:MAX_RECORDS]
-    ttl = reply.chaining_result.minimum_ttl
-    return Answer(name, kind.rdtype, Outcome.FOUND, values=values, ttl=ttl)
+    return Answer(
+        name, kind.rdtype, Outcome.FOUND, values=values, ttl=chain.minimum_ttl, aliases=aliases, broken=broken
+    )
+
+
+def _aliases(chain: dns.message.ChainingResult) -> tuple[str, ...]:
+    return tuple(_host(alias[0].target) or "" for alias in chain.cnames)
 
 
 def _unanswered(name: str, kind: _Kind[Value], error: dns.exception.DNSException) -> Answer[Value]:
     if isinstance(error, dns.resolver.NXDOMAIN):
         (response,) = error.responses().values()
-        return _missing(name, kind, reason=NO_SUCH_NAME, no_such_name=True, ttl=_negative_ttl(response))
+        return _missing(name, kind, response, reason=NO_SUCH_NAME, no_such_name=True)
     if isinstance(error, dns.resolver.NoAnswer):
         response = error.response()
         if not _is_conclusive(response):
-            return _failed(name, kind, reason=INCONCLUSIVE)
-        return _missing(name, kind, reason=NO_SUCH_RECORD, ttl=_negative_ttl(response))
+            return _failed(name, kind, reason=INCONCLUSIVE, aliases=_aliases(response.resolve_chaining()))
+        return _missing(name, kind, response, reason=NO_SUCH_RECORD)
     if isinstance(error, dns.exception.Timeout):
         return _failed(name, kind, reason=TIME_OUT)
     return _failed(name, kind, reason=_failure(error))
@@ -291,10 +334,6 @@ def _is_conclusive(response: dns.message.QueryMessage) -> bool:
     if dns.rdatatype.SOA in authority:
         return True
     return dns.rdatatype.NS not in authority and not response.answer
-
-
-def _negative_ttl(response: dns.message.QueryMessage) -> int:
-    return response.resolve_chaining().minimum_ttl
 
 
 def _failure(error: dns.exception.DNSException) -> str:
@@ -312,12 +351,35 @@ def _failure(error: dns.exception.DNSException) -> str:
     return UNREACHABLE if isinstance(cause, OSError | EOFError) else MALFORMED
 
 
-def _missing(name: str, kind: _Kind[Value], *, reason: str, no_such_name: bool = False, ttl: int = 0) -> Answer[Value]:
-    return Answer(name, kind.rdtype, Outcome.MISSING, ttl=ttl, reason=reason, no_such_name=no_such_name)
+def _missing(
+    name: str,
+    kind: _Kind[Value],
+    response: dns.message.QueryMessage | None = None,
+    *,
+    reason: str,
+    no_such_name: bool = False,
+) -> Answer[Value]:
+    status = Outcome.MISSING
+    if response is None:
+        return Answer(name, kind.rdtype, status, reason=reason, no_such_name=no_such_name)
+    chain = response.resolve_chaining()
+    zone = next((rrset.name for rrset in response.authority if rrset.rdtype == dns.rdatatype.SOA), None)
+    return Answer(
+        name,
+        kind.rdtype,
+        status,
+        ttl=chain.minimum_ttl,  # min(SOA minimum, SOA TTL), RFC 2308 section 5
+        reason=reason,
+        no_such_name=no_such_name,
+        aliases=_aliases(chain),
+        zone=(_host(zone) or "") if zone is not None else "",
+    )
 
 
-def _failed(name: str, kind: _Kind[Value], *, reason: str) -> Answer[Value]:
-    return Answer(name, kind.rdtype, Outcome.FAILED, reason=reason)
+def _failed(
+    name: str, kind: _Kind[Value], *, reason: str, aliases: tuple[str, ...] = (), broken: tuple[str, ...] = ()
+) -> Answer[Value]:
+    return Answer(name, kind.rdtype, Outcome.FAILED, reason=reason, aliases=aliases, broken=broken)
 
 
 def _both(v4: Answer[str], v6: Answer[str]) -> Answer[str]:

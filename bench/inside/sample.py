@@ -11,7 +11,7 @@ def main() -> None:
     django.setup()
     from apps.delivery.compose import letter_of, load  # noqa: PLC0415 - needs the settings
     from apps.domains.models import DomainRecord  # noqa: PLC0415
-    from apps.domains.services import signing_keys  # noqa: PLC0415
+    from apps.domains.services.sending import signing_keys  # noqa: PLC0415
     from apps.messages.models import Message  # noqa: PLC0415
 
     message = Message.objects.across_workspaces().order_by("?").first()

@@ -11,7 +11,8 @@ from django.test import Client
 
 from apps.core import clock
 from apps.delivery.models import CapturedMessage, Destination
-from apps.domains.models import DkimKey, Domain, DomainRecord, Status
+from apps.domains.models import DkimKey, Domain, DomainRecord
+from apps.domains.states import Status
 from apps.events.models import Event
 from apps.events.types import EventType
 from apps.keys.models import ApiKey

@@ -3,7 +3,7 @@
 import pytest
 
 from apps.domains.models import Domain
-from apps.domains.services import delete
+from apps.domains.services.registry import delete
 from apps.messages.models import Recipient
 from apps.messages.states import Status
 from apps.workspaces.models import Workspace

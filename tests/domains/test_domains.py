@@ -1,5 +1,6 @@
 """Adding, listing, showing and removing sender domains."""
 
+import re
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import time_machine
 from django.test import override_settings
 
 from apps.core.crypto import unseal
-from apps.domains.models import DkimKey, DomainRecord
+from apps.domains.models import DkimKey, DomainRecord, ReturnPathLabel
 from apps.events.models import Event
 from apps.protocols import dkim
 from apps.workspaces.models import Workspace
@@ -41,11 +42,11 @@ SAME_NAME = ["ex.example", "EX.example", "ex.example.", "ＥＸ.example", "Ex.Ex
 def one_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """Making a key takes a tenth of a second; apps.protocols.dkim has tests of its own."""
     key = private_key()
-    monkeypatch.setattr("apps.domains.services.dkim.generate_rsa", lambda: key)
+    monkeypatch.setattr("apps.domains.services.registry.dkim.generate_rsa", lambda: key)
 
 
 class TestCreate:
-    def test_shows_the_records_to_publish(self, api: Api, frozen: time_machine.Traveller) -> None:
+    def test_shows_the_records_to_publish(self, api: Api, workspace: Workspace, frozen: time_machine.Traveller) -> None:
         with override_settings(
             MAIL_SPF_INCLUDE="spf.platform.example", MAIL_RETURN_PATH_HOST="return.platform.example"
         ):
@@ -54,6 +55,16 @@ class TestCreate:
         data = answer.data
         selector = record_of(data, "dkim")["name"].removesuffix("._domainkey.ex.example")
         assert answer.status == 201
+        (key,) = data["keys"]
+        assert key == {
+            "selector": selector,
+            "algorithm": "rsa",
+            "state": "active",
+            "activatedAt": STAMP,
+            "retiresAt": None,
+        }
+        label = ReturnPathLabel.objects.get(workspace_id=workspace.pk).label
+        assert re.fullmatch(r"rp[0-9a-f]{20}", label)
         assert data == {
             "id": data["id"],
             "domain": "ex.example",
@@ -67,11 +78,15 @@ class TestCreate:
             "updatedAt": STAMP,
             "verifiedAt": None,
             "lastCheckedAt": None,
+            "nextCheckAt": "2026-05-12T12:01:00.000Z",
+            "failingSince": None,
+            "sendingStopsAt": None,
+            "keys": [key],
             "records": [
                 _record("spf", "TXT", "ex.example", "v=spf1 include:spf.platform.example ~all"),
                 _record("dkim", "TXT", f"{selector}._domainkey.ex.example", dkim.public_record(private_key())),
                 _record("dmarc", "TXT", "_dmarc.ex.example", "v=DMARC1; p=none;", required=False),
-                _record("return_path", "CNAME", "bounces.ex.example", "return.platform.example"),
+                _record("return_path", "CNAME", "bounces.ex.example", f"{label}.return.platform.example"),
             ],
         }
 
@@ -258,6 +273,10 @@ def _record(purpose: str, kind: str, name: str, value: str, *, required: bool = 
         "status": "pending",
         "required": required,
         "explanation": None,
+        "diagnosis": None,
+        "found": [],
+        "cachedUntil": None,
+        "keyState": "active" if purpose == "dkim" else None,
         "ttl": 300,
         "priority": None,
     }

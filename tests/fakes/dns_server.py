@@ -32,7 +32,7 @@ Zones = Mapping[str, Mapping[str, Sequence[Value]]]
 EVERY_NAME = "*"
 NEGATIVE_TTL = 60
 PLAIN_UDP_SIZE = 512
-_SOA = "ns.fake. hostmaster.fake. 1 3600 600 86400 60"
+_SOA = "ns.fake. hostmaster.fake. 1 3600 600 86400"
 
 
 class Query(NamedTuple):
@@ -46,14 +46,16 @@ class Query(NamedTuple):
 class DnsServer:
     """`with DnsServer({"a.test": {"MX": ["10 mx.a.test."]}}) as dns:` serves on `dns.address`."""
 
-    def __init__(self, zones: Zones | None = None, *, host: str = "127.0.0.1") -> None:
+    def __init__(self, zones: Zones | None = None, *, host: str = "127.0.0.1", port: int = 0) -> None:
         self.queries: list[Query] = []
+        self._cuts: dict[dns.name.Name, int] = {}
+        self._own = dns.name.root
         self._records: dict[tuple[dns.name.Name, str], dns.rrset.RRset] = {}
         self._failures: dict[str, str] = {}
         for name, types in (zones or {}).items():
             for rdtype, values in types.items():
                 self._load(name, rdtype, values)
-        self._tcp, self._udp = _listeners(host)
+        self._tcp, self._udp = _listeners(host, port)
         for listener in (self._tcp, self._udp):
             listener.owner = self
 
@@ -88,6 +90,14 @@ class DnsServer:
             rrset.add(_rdata(rdtype, value), ttl)
         # An empty set is a name that exists and has no such record.
         self._records[rrset.name, rdtype] = rrset
+
+    def cut(self, name: str, *, negative_ttl: int = NEGATIVE_TTL) -> None:
+        """Makes this name the top of a zone: what is missing below it is denied by its SOA, for so many seconds."""
+        self._cuts[_absolute(name)] = negative_ttl
+
+    def answers_only_below(self, name: str) -> None:
+        """Leaves aliases to other zones unfinished, as a server does that knows its own zone alone."""
+        self._own = _absolute(name)
 
     def remove(self, name: str, rdtype: str | None = None) -> None:
         """Take the records away; without a type the name no longer exists."""
@@ -167,12 +177,17 @@ class DnsServer:
                 return
             response.answer.append(alias)
             name = alias[0].target
+            if not name.is_subdomain(self._own):
+                return
 
     def _deny(self, response: dns.message.Message, name: dns.name.Name) -> None:
         # A name above an existing one exists too, without records of its own (RFC 8020 section 2).
         if not any(known.is_subdomain(name) for known, _ in list(self._records)):
             response.set_rcode(dns.rcode.NXDOMAIN)
-        response.authority.append(dns.rrset.from_text(dns.name.root, NEGATIVE_TTL, "IN", "SOA", _SOA))
+        above = [zone for zone in self._cuts if name.is_subdomain(zone)]
+        zone = max(above, key=len, default=dns.name.root)
+        ttl = self._cuts.get(zone, NEGATIVE_TTL)
+        response.authority.append(dns.rrset.from_text(zone, ttl, "IN", "SOA", f"{_SOA} {ttl}"))
 
 
 class _Udp(socketserver.UDPServer):
@@ -209,10 +224,10 @@ class _TcpHandler(socketserver.StreamRequestHandler):
                 self.wfile.write(struct.pack("!H", len(reply)) + reply)
 
 
-def _listeners(host: str) -> tuple[_Tcp, _Udp]:
+def _listeners(host: str, port: int) -> tuple[_Tcp, _Udp]:
     """Both transports on one port; the one that TCP was given may be taken for UDP."""
     for _ in range(20):
-        tcp = _Tcp((host, 0), _TcpHandler)
+        tcp = _Tcp((host, port), _TcpHandler)
         try:
             return tcp, _Udp(tcp.server_address, _UdpHandler)
         except OSError:

@@ -5,7 +5,8 @@ from functools import partial
 
 import pytest
 
-from apps.domains.models import Domain, Status
+from apps.domains.models import Domain
+from apps.domains.states import Status
 from apps.events.models import Event
 from apps.keys.models import IdempotencyKey
 from apps.messages.models import Message, Recipient

@@ -9,7 +9,7 @@ from apps.core import clock
 from apps.delivery.compose import Keys, Stored, load
 from apps.delivery.models import Destination
 from apps.delivery.schedule import schedule_of
-from apps.domains.services import signing_keys, verified_ids
+from apps.domains.services.sending import signing_keys, verified_ids
 from apps.messages.models import Message
 from apps.messages.services.outcomes import Holding, Outcome
 from apps.messages.states import Status

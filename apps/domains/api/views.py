@@ -1,4 +1,4 @@
-"""Sender domains: add, look at, verify, remove."""
+"""Sender domains: add, look at, verify, change keys, remove."""
 
 from typing import Any
 
@@ -8,9 +8,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.core.api.pagination import WholeListPagination
-from apps.domains import services
 from apps.domains.api.serializers import DomainRequest, DomainResource, show_domain
 from apps.domains.models import Domain
+from apps.domains.services import checking, keys, registry
+from apps.domains.services.records import records_of, records_of_each
+from apps.domains.states import Algorithm
 from apps.keys.api.views import WorkspaceViewSet
 
 
@@ -25,6 +27,9 @@ class DomainViewSet(WorkspaceViewSet):
         "list": "mail:read",
         "retrieve": "mail:read",
         "verify": "mail:manage",
+        "rotate": "mail:manage",
+        "sign_twice": "mail:manage",
+        "sign_once": "mail:manage",
         "destroy": "mail:manage",
     }
     operation_ids = {
@@ -32,6 +37,9 @@ class DomainViewSet(WorkspaceViewSet):
         "list": "domains.list",
         "retrieve": "domains.get",
         "verify": "domains.verify",
+        "rotate": "domains.rotate",
+        "sign_twice": "domains.enableSecondSignature",
+        "sign_once": "domains.disableSecondSignature",
         "destroy": "domains.delete",
     }
 
@@ -40,12 +48,12 @@ class DomainViewSet(WorkspaceViewSet):
         """Adds a domain and answers with the records to publish."""
         command = DomainRequest(data=request.data)
         command.is_valid(raise_exception=True)
-        domain = services.create(self.workspace_id, command.validated_data["domain"])
+        domain = registry.create(self.workspace_id, command.validated_data["domain"])
         return Response(_shown(domain), status=status.HTTP_201_CREATED)
 
     def list(self, request: Request) -> Response:
         domains: list[Domain] = self.paginate_queryset(self.filter_queryset(self.get_queryset())) or []
-        records = services.records_of_each(domains)
+        records = records_of_each(domains)
         shown = [show_domain(domain, records[domain.pk]) for domain in domains]
         return self.get_paginated_response(DomainResource(shown, many=True).data)
 
@@ -55,14 +63,41 @@ class DomainViewSet(WorkspaceViewSet):
     @extend_schema(request=None, responses={200: DomainResource})
     def verify(self, request: Request, id: str) -> Response:
         """Looks up the records now and answers with what was found, verified or not."""
-        return Response(_shown(services.verify(self.get_object())))
+        domain = self.get_object()
+        checking.allow_asking(domain)
+        return Response(_shown(checking.verify(domain)))
+
+    @extend_schema(request=None, responses={200: DomainResource})
+    def rotate(self, request: Request, id: str) -> Response:
+        """Makes the next DKIM key and answers with its record among the others.
+
+        Mail is signed with it once the record is seen; the old record has to stay for seven days from then on.
+        """
+        domain = self.get_object()
+        keys.rotate(domain)
+        return Response(_shown(domain))
+
+    @extend_schema(request=None, responses={200: DomainResource})
+    def sign_twice(self, request: Request, id: str) -> Response:
+        """Adds an Ed25519 signature beside the RSA one, as soon as the record of its key is seen."""
+        domain = self.get_object()
+        keys.rotate(domain, Algorithm.ED25519)
+        return Response(_shown(domain))
+
+    @extend_schema(request=None, responses={200: DomainResource})
+    def sign_once(self, request: Request, id: str) -> Response:
+        """Leaves the Ed25519 signature out from now on."""
+        domain = self.get_object()
+        keys.drop_second_signature(domain)
+        return Response(_shown(domain))
 
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, id: str) -> Response:
         """Removes the domain here; its DNS records stay where they are."""
-        services.delete(self.get_object())
+        registry.delete(self.get_object())
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 def _shown(domain: Domain) -> dict[str, Any]:
-    return DomainResource(show_domain(domain, services.records_of(domain))).data
+    domain.refresh_from_db()
+    return DomainResource(show_domain(domain, records_of(domain))).data

@@ -13,7 +13,7 @@ from apps.core.errors import Invalid
 from apps.core.ids import new_id
 from apps.core.rows import Part, insert_all
 from apps.domains.errors import DomainNotVerified
-from apps.domains.services import require_verified
+from apps.domains.services.sending import require_verified
 from apps.events.models import Event
 from apps.events.services import NewEvent, rows_of
 from apps.events.types import EventType, ResourceType

@@ -15,8 +15,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from apps.core.errors import Problem
 from apps.delivery.supervisor import Child, Supervisor
-from apps.domains import services as domains
 from apps.domains.models import Domain
+from apps.domains.services import registry as domains
 from apps.keys import services as keys
 from apps.workspaces import services as workspaces
 from apps.workspaces.models import User, Workspace

@@ -1,0 +1,118 @@
+"""Judges a domain's DMARC policy, its own or the one that it inherits (RFC 9989, which replaced RFC 7489)."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from publicsuffixlist import PublicSuffixList
+
+from apps.protocols.dns import Answer, Outcome
+from apps.protocols.doctor.findings import CheckResult, Diagnosis, Look, is_quoted, no_answer, right, wrong
+from apps.protocols.doctor.misplaced import absent
+from apps.protocols.sender_records import CheckStatus, ExpectedRecord
+from apps.protocols.tags import parse_tags
+
+_POLICIES = frozenset({"none", "quarantine", "reject"})
+_VERSION = ("v", "DMARC1")
+# Names with more labels are looked up from the seventh on (RFC 9989 section 4.10).
+LONGEST_WALK = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Inherited:
+    """The policy that holds for a domain without one of its own."""
+
+    domain: str
+    record: str
+    policy: str
+    answer: Answer[str]
+
+
+def judge_dmarc(record: ExpectedRecord, answer: Answer[str]) -> CheckResult:
+    """Whether receivers find one policy that they can read."""
+    policies = _policies(answer.values)
+    if len(policies) > 1:
+        # As if there were none, RFC 9989 section 4.10.1.
+        text = f"There are {len(policies)} DMARC records at {record.name}, and receivers then take none of them."
+        return wrong(answer, answer.values, Diagnosis.SEVERAL_RECORDS, f"{text} Keep one.")
+    if not policies:
+        return wrong(answer, answer.values, *_no_policy(record, answer.values))
+    if (found := policies[0].get("p", "").lower()) not in _POLICIES:
+        said = f"p={found}" if found else "no p="
+        text = f"The DMARC record says {said}; it must be p=none, p=quarantine or p=reject."
+        return wrong(answer, answer.values, Diagnosis.DMARC_NO_POLICY, f"{text} To begin with: {record.value}")
+    return right(answer, answer.values)
+
+
+def judge_no_dmarc(record: ExpectedRecord, domain: str, answer: Answer[str], look: Look) -> CheckResult:
+    """No record of its own: the organisational domain's policy holds, where there is one."""
+    inherited = find_inherited(domain, look)
+    if isinstance(inherited, Answer):
+        return no_answer(inherited)
+    if inherited is None:
+        return absent(record, domain, answer, look)
+    text = f"{domain} needs none of its own: the record of {inherited.domain} holds for it (policy {inherited.policy})."
+    found = (inherited.record,)
+    return CheckResult(CheckStatus.VERIFIED, Diagnosis.DMARC_INHERITED, found, text, inherited.answer.ttl)
+
+
+def find_inherited(domain: str, look: Look) -> Inherited | Answer[str] | None:
+    """Walks up the tree to the organisational domain (RFC 9989 section 4.10); a failed look-up comes back as it is.
+
+    `psd=n` ends the walk; of several records the highest is the organisation's, unless it says `psd=y`. Without
+    that word a record at a public suffix is nobody's policy, whatever stands there by mistake.
+    """
+    best: Inherited | None = None
+    for name in _walk(domain):
+        answer = look.txt(f"_dmarc.{name}")
+        if answer.status is Outcome.FAILED:
+            return answer
+        policies = _policies(answer.values)
+        if len(policies) != 1:
+            continue
+        tags = policies[0]
+        is_suffix_policy = tags.get("psd", "").lower() == "y"
+        if public_suffixes().is_public(name) and not is_suffix_policy:
+            continue
+        if not (best and is_suffix_policy):
+            best = Inherited(name, _text_of(answer.values), _policy_below(tags), answer)
+        if tags.get("psd", "").lower() in {"n", "y"}:
+            break
+    return best
+
+
+@cache
+def public_suffixes() -> PublicSuffixList:
+    return PublicSuffixList()
+
+
+def _walk(domain: str) -> Iterator[str]:
+    labels = domain.split(".")[1:]
+    for start in range(max(0, len(labels) - LONGEST_WALK), len(labels)):
+        yield ".".join(labels[start:])
+
+
+def _policies(values: Sequence[str]) -> list[dict[str, str]]:
+    """The records that begin with the version; others are discarded (RFC 9989 section 4.10.1)."""
+    return [tags for tags in map(parse_tags, values) if tags and next(iter(tags.items())) == _VERSION]
+
+
+def _text_of(values: Sequence[str]) -> str:
+    return next(value for value in values if _policies([value]))
+
+
+def _policy_below(tags: dict[str, str]) -> str:
+    """What holds for a subdomain: `sp`, or `p` where it is silent (RFC 9989 section 4.7)."""
+    return (tags.get("sp") or tags.get("p") or "none").lower()
+
+
+def _no_policy(record: ExpectedRecord, values: Sequence[str]) -> tuple[Diagnosis, str]:
+    if any(is_quoted(value) for value in values):
+        text = "Quotation marks have become part of the value."
+        return Diagnosis.QUOTES, f"{text} Replace it by: {record.value}"
+    for tags in map(parse_tags, values):
+        if tags and _VERSION in tags.items():
+            first = next(iter(tags))
+            text = f"The DMARC record begins with {first}=; receivers only read records that begin with v=DMARC1."
+            return Diagnosis.DMARC_VERSION_NOT_FIRST, f"{text} Move v=DMARC1 to the front."
+    return Diagnosis.SYNTAX, f"The TXT record at {record.name} is no DMARC record. Replace its value by: {record.value}"
