@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.test import override_settings
 
+from apps.protocols.dns import Resolver, parse_servers
 from tests.fakes.dns_server import DnsServer
 
 
@@ -13,6 +15,16 @@ from tests.fakes.dns_server import DnsServer
 def dns() -> Iterator[DnsServer]:
     with DnsServer() as server, override_settings(MAIL_DNS_SERVERS=server.address):
         yield server
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits a moment where the platform waits seconds, for servers that never answer. Not while the clock is frozen."""
+    monkeypatch.setattr("apps.domains.services.checking.look", _impatient_look)
+
+
+def _impatient_look() -> Resolver:
+    return Resolver(parse_servers(settings.MAIL_DNS_SERVERS), timeout=0.1, lifetime=0.3)
 
 
 def publish(dns: DnsServer, domain: dict[str, Any], *, without: str = "") -> None:

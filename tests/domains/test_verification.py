@@ -41,16 +41,6 @@ def domain(world: World) -> dict[str, Any]:
     return data
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waits a moment where the platform waits seconds, for servers that never answer."""
-    monkeypatch.setattr("apps.domains.services.checking.look", _impatient_look)
-
-
-def _impatient_look() -> Resolver:
-    return Resolver(parse_servers(settings.MAIL_DNS_SERVERS), timeout=0.1, lifetime=0.3)
-
-
 def verify(api: Api, domain: dict[str, Any]) -> dict[str, Any]:
     answer = api.post(f"{DOMAINS}/{domain['id']}/verify")
     assert answer.status == 200

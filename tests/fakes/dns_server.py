@@ -95,6 +95,11 @@ class DnsServer:
         """Makes this name the top of a zone: what is missing below it is denied by its SOA, for so many seconds."""
         self._cuts[_absolute(name)] = negative_ttl
 
+    def text(self, name: str) -> str | None:
+        """The TXT record at this name, its strings joined."""
+        rrset = self._records.get((_absolute(name), "TXT"))
+        return b"".join(rrset[0].strings).decode() if rrset else None
+
     def answers_only_below(self, name: str) -> None:
         """Leaves aliases to other zones unfinished, as a server does that knows its own zone alone."""
         self._own = _absolute(name)

@@ -51,7 +51,10 @@ def verify(domain: Domain) -> Domain:
     """Looks up every record now, without a transaction open, and stores what was found."""
     if domain.status != Status.DISABLED and not domain.is_trusted:
         with ThreadPoolExecutor(THREADS) as threads:
-            _look_and_store([domain], threads)
+            if not _look_and_store([domain], threads):
+                # The look that came between may have begun before the customer's last change.
+                domain.refresh_from_db()
+                _look_and_store([domain], threads)
         domain.refresh_from_db()
     return domain
 
@@ -77,22 +80,22 @@ def check_due() -> None:
 
 
 def _claim_due() -> list[Domain]:
-    now = clock.database_now()
+    now = clock.now()
     with transaction.atomic():
         due = Domain.objects.across_workspaces().filter(next_check_at__lte=now).order_by("next_check_at")
         domains = list(due.select_for_update(skip_locked=True)[:AT_ONCE])
-        Domain.objects.across_workspaces().filter(pk__in=domains).update(next_check_at=now + CLAIM)
+        Domain.objects.across_workspaces().filter(pk__in=[d.pk for d in domains]).update(next_check_at=now + CLAIM)
     return domains
 
 
-def _look_and_store(domains: Sequence[Domain], threads: ThreadPoolExecutor) -> None:
-    began_at = clock.now()
+def _look_and_store(domains: Sequence[Domain], threads: ThreadPoolExecutor) -> bool:
+    """Whether all that was found is stored; where another look came between, its findings stand."""
     looks = {domain.pk: look() for domain in domains}
     rows = [(domain, row) for domain in domains for row in records_of(domain)]
     # Side by side, so that DNS servers that do not answer cost one time-out and not one for each record.
     found = list(threads.map(lambda pair: _examine(pair[0], pair[1], looks[pair[0].pk]), rows))
-    for domain in domains:
-        _store(domain, [item for item in found if item.row.domain_id == domain.pk], began_at)
+    stored = [_store(domain, [item for item in found if item.row.domain_id == domain.pk]) for domain in domains]
+    return all(stored)
 
 
 def _examine(domain: Domain, row: DomainRecord, way: WideLook) -> Found:
@@ -111,23 +114,23 @@ def _sighting(row: DomainRecord, result: CheckResult, way: WideLook) -> Sighting
     return Sighting.GONE if result.status is CheckStatus.MISSING else Sighting.WRONG
 
 
-def _store(domain: Domain, found: Sequence[Found], began_at: datetime) -> None:
+def _store(domain: Domain, found: Sequence[Found]) -> bool:
     try:
         with transaction.atomic():
-            _store_once(domain, found, began_at, may_own=True)
+            return _store_once(domain, found, may_own=True)
     except IntegrityError:
         # The unique constraint decided a race, or an old one: another workspace is the owner.
         with transaction.atomic():
-            _store_once(domain, found, began_at, may_own=False)
+            return _store_once(domain, found, may_own=False)
 
 
-def _store_once(domain: Domain, found: Sequence[Found], began_at: datetime, *, may_own: bool) -> None:
+def _store_once(domain: Domain, found: Sequence[Found], *, may_own: bool) -> bool:
     """Raises IntegrityError where the domain would get a second owner."""
     locked = Domain.objects.of(domain.workspace_id).select_for_update().filter(pk=domain.pk).first()
     if locked is None or locked.status == Status.DISABLED:
-        return
-    if locked.last_checked_at is not None and locked.last_checked_at > began_at:
-        return  # a later look was faster, and what it saw is newer
+        return True
+    if locked.last_checked_at != domain.last_checked_at:
+        return False
     now = clock.now()
     for item in found:
         _keep(item, now)
@@ -136,6 +139,7 @@ def _store_once(domain: Domain, found: Sequence[Found], began_at: datetime, *, m
     locked.save(update_fields=JUDGED)
     DomainRecord.objects.across_workspaces().bulk_update([item.row for item in found], KEPT)
     advance(locked, {item.row.key.selector: item.sighting for item in found if item.row.key is not None}, now)
+    return True
 
 
 def _keep(item: Found, now: datetime) -> None:
