@@ -14,7 +14,7 @@ from apps.core.errors import Problem
 from apps.domains.models import DkimKey, Domain, DomainRecord, ReturnPathLabel
 from apps.domains.services import checking, keys, registry
 from apps.domains.services.records import explain, records_of
-from apps.domains.states import Algorithm, Status
+from apps.domains.states import Algorithm, KeyState, Status
 from apps.events.types import ResourceType
 from apps.workspaces.admin import WorkspaceFilter
 
@@ -65,10 +65,19 @@ class DomainAdmin(ConsoleAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         domain = self.get_object(request, object_id)
-        now = clock.now()
-        records = [(row, explain(row, now)) for row in records_of(domain)] if domain is not None else []
-        context = {"records": records, "now": now, "Status": Status} | (extra_context or {})
-        return super().change_view(request, object_id, form_url, context)
+        context = self._page_of(request, domain) if domain is not None else {}
+        return super().change_view(request, object_id, form_url, context | (extra_context or {}))
+
+    def _page_of(self, request: HttpRequest, domain: Domain) -> dict[str, Any]:
+        """The records with what to do about each, and the buttons that make sense in this state."""
+        now, rows = clock.now(), records_of(domain)
+        useful = _useful(domain, [row.key for row in rows if row.key is not None])
+        choices = self.get_action_choices(request, default_choices=[])
+        return {
+            "records": [(row, explain(row, now)) for row in rows],
+            "now": now,
+            "page_actions": [choice for choice in choices if choice[0] in useful],
+        }
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         # Its records and keys have no deletion of their own, and yet they go with it.
@@ -101,7 +110,7 @@ class DomainAdmin(ConsoleAdmin):
     def sign_once(self, request: HttpRequest, queryset: QuerySet[Domain]) -> None:
         self._change_keys(request, queryset, keys.drop_second_signature, "Mail is signed with RSA alone.")
 
-    @admin.action(description="Withdraw the next key", permissions=["operate"])
+    @admin.action(description="Withdraw the key that waits", permissions=["operate"])
     def withdraw(self, request: HttpRequest, queryset: QuerySet[Domain]) -> None:
         self._change_keys(request, queryset, keys.withdraw, "The key that waited to be seen is withdrawn.")
 
@@ -122,7 +131,10 @@ class DomainAdmin(ConsoleAdmin):
         status = checking.verify(domain).status
         self.log_change(request, domain, f"{what}: {status}.")
         is_well = status == Status.VERIFIED and domain.failed_at is None
-        messages.add_message(request, messages.SUCCESS if is_well else messages.WARNING, f"{domain.name} is {status}.")
+        if is_well:
+            messages.success(request, f"{domain.name} is {status}.")
+        else:
+            messages.warning(request, f"{domain.name} is {status}. What is wrong stands at its records.")
 
     def _change_keys(
         self, request: HttpRequest, queryset: QuerySet[Domain], change: Callable[[Domain], bool], what: str
@@ -190,6 +202,19 @@ class ReturnPathLabelAdmin(ReadOnlyAdmin):
     list_display = ("label", "domain", "workspace_id", "created_at", "released_at")
     search_fields = ("label", "domain")
     fields = list_display
+
+
+def _useful(domain: Domain, keys: list[DkimKey]) -> set[str]:
+    """The actions that would change something about this domain."""
+    if domain.status == Status.DISABLED:
+        return {"enable"}
+    useful = {"disable"} if domain.is_trusted else {"disable", "verify_now"}
+    if domain.status != Status.VERIFIED or domain.is_trusted:
+        return useful
+    held = {(key.algorithm, key.state) for key in keys}
+    has_second = {(Algorithm.ED25519, KeyState.NEXT), (Algorithm.ED25519, KeyState.ACTIVE)} & held
+    useful.add("withdraw" if (Algorithm.RSA, KeyState.NEXT) in held else "rotate")
+    return useful | {"sign_once" if has_second else "sign_twice"}
 
 
 def _few(request: HttpRequest, queryset: QuerySet[Domain]) -> list[Domain]:

@@ -14,7 +14,7 @@ from tests.factories import make_domain
 from tests.fakes.dns_server import DnsServer
 
 NAME = "ex.example"
-HELD = " After a change, resolvers that have asked may hold this answer until 2026-05-12 12:01 UTC."
+HELD = "\nAfter a change, resolvers that have asked may hold this answer until 2026-05-12 12:01 UTC."
 
 
 @dataclass(frozen=True, slots=True)

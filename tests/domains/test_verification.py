@@ -117,7 +117,7 @@ class TestRecordsMissing:
         assert data["status"] == "pending"
         assert set(statuses(data).values()) == {"missing"}
         assert [record["explanation"] for record in data["records"]] == [
-            f"There is no {record['type']} record at {record['name']}. Add it with the value shown. After a change, "
+            f"There is no {record['type']} record at {record['name']}. Add it with the value shown.\nAfter a change, "
             "resolvers that have asked may hold this answer until 2026-05-12 12:01 UTC."
             for record in data["records"]
         ]

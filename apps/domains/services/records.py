@@ -64,7 +64,7 @@ def expected_of(row: DomainRecord) -> ExpectedRecord:
 
 
 def explain(row: DomainRecord, now: datetime) -> str:
-    """What was found and what to do, and until when others may go on seeing what was there before."""
+    """What was found and what to do, and until when others may go on seeing what was there before; a line each."""
     parts = [_part_in_rotation(row.key, row.status) if row.key else "", row.explanation]
     if row.held_until is not None and row.held_until > now:
         until = shown_time(row.held_until)
@@ -74,7 +74,7 @@ def explain(row: DomainRecord, now: datetime) -> str:
             if is_right
             else f"After a change, resolvers that have asked may hold this answer until {until}."
         )
-    return " ".join(part for part in parts if part)
+    return "\n".join(part for part in parts if part)
 
 
 def shown_time(moment: datetime) -> str:
