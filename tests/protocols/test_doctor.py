@@ -263,6 +263,11 @@ class TestSpf:
             "v=spf1 a include:other.test include:spf.platform.test ~all",
         )
 
+    def test_does_not_repeat_without_end_what_a_zone_holds(self, dns: DnsServer) -> None:
+        found = spf(dns, SPF, "v=spf1 " + "ip4:192.0.2.1 a:" + "x" * 50_000)
+
+        assert (found.diagnosis, len(found.explanation)) == (Diagnosis.SEVERAL_RECORDS, 1501)
+
     @pytest.mark.parametrize(
         "value", ["v=spf10 include:spf.platform.test ~all", " v=spf1 include:spf.platform.test ~all", "note: " + SPF]
     )

@@ -11,6 +11,8 @@ from apps.protocols.sender_records import CheckStatus
 # What is shown and stored of an answer; a TXT record may hold 64 KiB.
 MAX_SHOWN = 10
 MAX_SHOWN_LENGTH = 1024
+# Of an explanation, which may repeat what a stranger's zone holds.
+MAX_EXPLANATION = 1500
 
 
 class Look(Protocol):
@@ -77,11 +79,11 @@ def right(answer: Answer[str], found: Sequence[str]) -> CheckResult:
 
 
 def wrong(answer: Answer[str], found: Sequence[str], diagnosis: Diagnosis, explanation: str) -> CheckResult:
-    return CheckResult(CheckStatus.FAILED, diagnosis, shown(found), explanation, answer.ttl)
+    return CheckResult(CheckStatus.FAILED, diagnosis, shown(found), _bounded(explanation), answer.ttl)
 
 
 def missing(answer: Answer[str], diagnosis: Diagnosis, explanation: str, found: Sequence[str] = ()) -> CheckResult:
-    return CheckResult(CheckStatus.MISSING, diagnosis, shown(found), explanation, answer.ttl)
+    return CheckResult(CheckStatus.MISSING, diagnosis, shown(found), _bounded(explanation), answer.ttl)
 
 
 def no_answer(answer: Answer[str]) -> CheckResult:
@@ -118,3 +120,7 @@ def is_quoted(value: str) -> bool:
     """Whether quotation marks became part of the value: zone files need them, forms add them by themselves."""
     # A backslash is how a mark that is not ASCII is shown, or one that somebody has escaped.
     return value.strip().startswith(('"', "'", "\\")) or value.strip().endswith('"')
+
+
+def _bounded(text: str) -> str:
+    return text if len(text) <= MAX_EXPLANATION else f"{text[:MAX_EXPLANATION]}…"
