@@ -285,6 +285,30 @@ class TestTheOldKey:
 
         assert states(verify(api, rotated, frozen)) == ["active", "retiring"]
 
+    def test_signs_no_more_once_another_stands_in_its_place(
+        self, api: Api, rotated: dict[str, Any], dns: DnsServer, frozen: time_machine.Traveller
+    ) -> None:
+        dns.set(record_in(rotated, "retiring")["name"], "TXT", "v=DKIM1; k=rsa; p=QUJD")
+
+        assert states(verify(api, rotated, frozen)) == ["active", "retired"]
+
+    def test_that_was_lost_before_the_new_one_was_seen_signs_nothing(
+        self,
+        api: Api,
+        dns: DnsServer,
+        domain: dict[str, Any],
+        workspace: Workspace,
+        frozen: time_machine.Traveller,
+    ) -> None:
+        message = make_message(workspace)
+        publish(dns, rotate(api, domain))
+        dns.remove(record_in(domain, "active")["name"])
+
+        data = verify(api, domain, frozen)
+
+        assert states(data) == ["active", "retired"]
+        assert Signed(message, dns).verifies == [True]
+
     def test_makes_way_for_the_next_rotation(
         self, api: Api, rotated: dict[str, Any], dns: DnsServer, frozen: time_machine.Traveller
     ) -> None:
@@ -344,6 +368,19 @@ class TestTheSecondSignature:
         publish(dns, data)
         verify(api, twice, frozen)
         assert len(Signed(make_message(workspace), dns).selectors) == 2
+
+    def test_that_fails_while_its_successor_waits_ends(
+        self, api: Api, dns: DnsServer, twice: dict[str, Any], workspace: Workspace, frozen: time_machine.Traveller
+    ) -> None:
+        keys.rotate(Domain.objects.of(workspace.pk).get(), Algorithm.ED25519)
+        (record,) = [record for record in twice["records"] if "ed25519" in record["value"]]
+        dns.set(record["name"], "TXT", "v=DKIM1; k=ed25519; p=QUJD")
+
+        data = verify(api, twice, frozen)
+
+        assert data["status"] == "verified"
+        assert sorted(key["state"] for key in data["keys"]) == ["active", "next", "retired"]
+        assert len(Signed(make_message(workspace), dns).selectors) == 1
 
     def test_rotates_by_itself(
         self, api: Api, dns: DnsServer, twice: dict[str, Any], workspace: Workspace, frozen: time_machine.Traveller

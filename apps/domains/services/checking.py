@@ -169,7 +169,7 @@ def _judge(domain: Domain, found: Sequence[Found], now: datetime, *, may_own: bo
 
 
 def _rise(domain: Domain, found: Sequence[Found], now: datetime, *, may_own: bool) -> None:
-    if not may_own:
+    if not may_own and domain.verified_at is None:
         _become(domain, Status.PENDING)
         for item in found:
             item.row.explanation = TAKEN

@@ -90,12 +90,12 @@ def advance(domain: Domain, sightings: Mapping[str, Sighting], now: datetime) ->
     for key in _keys(domain):
         sighting = sightings.get(key.selector)
         if key.state == KeyState.NEXT and sighting is Sighting.EVERYWHERE:
-            _activate(domain, key, now)
+            _activate(domain, key, sightings, now)
         elif key.state == KeyState.ACTIVE and key.algorithm != Algorithm.RSA and sighting in _NOT_THERE:
-            _suspend(key)
+            _suspend(domain, key)
         elif key.state in {KeyState.RETIRING, KeyState.RETIRED} and sighting is Sighting.GONE:
             key.delete()  # with its record; nothing signs with it any more, whether its time was over or not
-        elif key.state == KeyState.RETIRING and key.retires_at is not None and key.retires_at <= now:
+        elif key.state == KeyState.RETIRING and (sighting is Sighting.WRONG or _is_over(key, now)):
             _end(domain, key)
 
 
@@ -125,10 +125,12 @@ def _locked(domain: Domain) -> Domain:
     return locked
 
 
-def _activate(domain: Domain, key: DkimKey, now: datetime) -> None:
+def _activate(domain: Domain, key: DkimKey, sightings: Mapping[str, Sighting], now: datetime) -> None:
     """The seen key signs from now on, and its predecessor no longer does: one transaction, no gap."""
     for old in _keys(domain).filter(algorithm=key.algorithm, state=KeyState.ACTIVE):
         _retire(old, now)
+        if sightings.get(old.selector) in _NOT_THERE:
+            _end(domain, old)  # nobody could verify what it signs, whenever that was accepted
     key.state, key.activated_at = KeyState.ACTIVE, now
     key.save(update_fields=["state", "activated_at"])
     is_main = key.algorithm == Algorithm.RSA
@@ -142,10 +144,17 @@ def _retire(key: DkimKey, now: datetime) -> None:
     _record(key).update(required=False, position=FURTHER_POSITION + 1)
 
 
-def _suspend(key: DkimKey) -> None:
+def _suspend(domain: Domain, key: DkimKey) -> None:
     """A second signature that does not verify harms where the first one would have passed, so it ends at once."""
+    if _next(domain, Algorithm.ED25519) is not None:
+        _end(domain, key)  # its successor waits to be seen already
+        return
     key.state, key.activated_at = KeyState.NEXT, None
     key.save(update_fields=["state", "activated_at"])
+
+
+def _is_over(key: DkimKey, now: datetime) -> bool:
+    return key.retires_at is not None and key.retires_at <= now
 
 
 def _end(domain: Domain, key: DkimKey) -> None:
