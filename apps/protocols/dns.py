@@ -6,11 +6,11 @@ RFC 1035 for the records, RFC 2308 for negative answers. A failure is never read
 import asyncio
 import ipaddress
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Generic, TypeVar, cast
+from typing import Generic
 
 import dns.asyncresolver
 import dns.exception
@@ -21,6 +21,8 @@ import dns.nameserver
 import dns.rdata
 import dns.rdatatype
 import dns.resolver
+
+from apps.protocols.dns_records import AAAA, CNAME, MX, NS, TXT, A, Kind, MxRecord, Value, host_name, is_plain
 
 # Nobody needs more; a larger answer is a mistake or an attack on whoever walks through it.
 MAX_RECORDS = 100
@@ -53,17 +55,6 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class MxRecord:
-    """One MX record: lower is tried first; the host of a null MX is "."."""
-
-    preference: int
-    host: str
-
-
-Value = TypeVar("Value", str, MxRecord)
-
-
 @dataclass(frozen=True, slots=True)
 class Answer(Generic[Value]):
     """What the DNS said about one name and type; `values` are never empty when found."""
@@ -83,19 +74,6 @@ class Answer(Generic[Value]):
     zone: str = field(default="", compare=False)
     # Records that were left out because of what they hold, made visible: control characters are escaped.
     broken: tuple[str, ...] = field(default=(), compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class _Kind(Generic[Value]):
-    """A record type and how one record of it is read; a record that reads as None is broken."""
-
-    rdtype: str
-    read: Callable[[Any], Value | None]
-    # Servers rotate addresses to spread the load, and that order is kept. For all else an order of our own
-    # makes two look-ups of the same records equal, and the best MX records the ones that are used.
-    is_sorted: bool = True
-    # A record that cannot be read, in characters that can be shown.
-    reveal: Callable[[Any], str] = lambda rdata: str(rdata)
 
 
 class Resolver:
@@ -122,7 +100,7 @@ class Resolver:
         return tuple((s.address, s.port) for s in self._resolver.nameservers if isinstance(s, known))
 
     def txt(self, name: str) -> Answer[str]:
-        return self._ask(name, _TXT)
+        return self._ask(name, TXT)
 
     def txt_of_each(self, name: str) -> tuple[Answer[str], ...]:
         """What each server says by itself."""
@@ -130,18 +108,18 @@ class Resolver:
         return tuple(resolver.txt(name) for resolver in each) or (self.txt(name),)
 
     def cname(self, name: str) -> Answer[str]:
-        return self._ask(name, _CNAME)
+        return self._ask(name, CNAME)
 
     def mx(self, name: str) -> Answer[MxRecord]:
-        return self._ask(name, _MX)
+        return self._ask(name, MX)
 
     def ns(self, name: str) -> Answer[str]:
-        return self._ask(name, _NS)
+        return self._ask(name, NS)
 
     def addresses(self, name: str) -> Answer[str]:
-        return _both(self._ask(name, _A), self._ask(name, _AAAA))
+        return _both(self._ask(name, A), self._ask(name, AAAA))
 
-    def _ask(self, name: str, kind: _Kind[Value]) -> Answer[Value]:
+    def _ask(self, name: str, kind: Kind[Value]) -> Answer[Value]:
         question = _question(name)
         if question is None:
             return _missing(name, kind, reason=NOT_A_NAME, no_such_name=True)
@@ -167,18 +145,18 @@ class AsyncResolver:
         _configure(self._resolver, servers, timeout=timeout, lifetime=lifetime)
 
     async def txt(self, name: str) -> Answer[str]:
-        return await self._ask(name, _TXT)
+        return await self._ask(name, TXT)
 
     async def cname(self, name: str) -> Answer[str]:
-        return await self._ask(name, _CNAME)
+        return await self._ask(name, CNAME)
 
     async def mx(self, name: str) -> Answer[MxRecord]:
-        return await self._ask(name, _MX)
+        return await self._ask(name, MX)
 
     async def addresses(self, name: str) -> Answer[str]:
-        return _both(*await asyncio.gather(self._ask(name, _A), self._ask(name, _AAAA)))
+        return _both(*await asyncio.gather(self._ask(name, A), self._ask(name, AAAA)))
 
-    async def _ask(self, name: str, kind: _Kind[Value]) -> Answer[Value]:
+    async def _ask(self, name: str, kind: Kind[Value]) -> Answer[Value]:
         question = _question(name)
         if question is None:
             return _missing(name, kind, reason=NOT_A_NAME, no_such_name=True)
@@ -236,64 +214,10 @@ def _question(name: str) -> dns.name.Name | None:
         question = dns.name.from_text(name, idna_codec=dns.name.IDNA_2008)
     except dns.exception.DNSException:
         return None
-    return question if question != dns.name.root and _is_plain(question) else None
+    return question if question != dns.name.root and is_plain(question) else None
 
 
-_LABEL = re.compile(rb"[A-Za-z0-9_-]+")
-
-
-def _is_plain(name: dns.name.Name) -> bool:
-    """Letters, digits, hyphens (RFC 1123 section 2.1) and underscores (RFC 8552) only.
-
-    A label may carry any byte (RFC 2181 section 11), so also CR, LF, NUL and dots, and bring them into SMTP.
-    """
-    return all(_LABEL.fullmatch(label) for label in name.labels[:-1])
-
-
-def _host(name: dns.name.Name) -> str | None:
-    if not _is_plain(name):
-        return None
-    return name.to_text(omit_final_dot=True).lower()
-
-
-def _read_mx(rdata: Any) -> MxRecord | None:
-    host = _host(rdata.exchange)
-    return None if host is None else MxRecord(rdata.preference, host)
-
-
-_CONTROLS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-_UNSEEN = re.compile(r"[\x00-\x1f\x7f]")
-
-
-def _read_txt(rdata: Any) -> str | None:
-    # One record's strings are one value, joined without spaces (RFC 7208 section 3.3, RFC 6376 3.6.2.2).
-    joined = b"".join(rdata.strings)
-    # A tab is white space that DKIM allows (RFC 6376 section 2.8); no other control character has a use.
-    return None if _CONTROLS.search(joined) else joined.decode("ascii", "backslashreplace")
-
-
-def _reveal_txt(rdata: Any) -> str:
-    text = b"".join(rdata.strings).decode("ascii", "backslashreplace")
-    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
-
-
-def _read_target(rdata: Any) -> str | None:
-    return _host(rdata.target)
-
-
-def _read_address(rdata: Any) -> str | None:
-    return cast(str, rdata.address)
-
-
-_TXT = _Kind("TXT", _read_txt, reveal=_reveal_txt)
-_CNAME = _Kind("CNAME", _read_target)
-_NS = _Kind("NS", _read_target)
-_MX = _Kind("MX", _read_mx)
-_A = _Kind("A", _read_address, is_sorted=False)
-_AAAA = _Kind("AAAA", _read_address, is_sorted=False)
-
-
-def _answered(name: str, kind: _Kind[Value], reply: dns.resolver.Answer) -> Answer[Value]:
+def _answered(name: str, kind: Kind[Value], reply: dns.resolver.Answer) -> Answer[Value]:
     sound = [value for value in map(kind.read, reply) if value is not None]
     broken = tuple(kind.reveal(rdata) for rdata in reply if kind.read(rdata) is None)[:MAX_RECORDS]
     chain = reply.chaining_result
@@ -308,10 +232,10 @@ def _answered(name: str, kind: _Kind[Value], reply: dns.resolver.Answer) -> Answ
 
 
 def _aliases(chain: dns.message.ChainingResult) -> tuple[str, ...]:
-    return tuple(_host(alias[0].target) or "" for alias in chain.cnames)
+    return tuple(host_name(alias[0].target) or "" for alias in chain.cnames)
 
 
-def _unanswered(name: str, kind: _Kind[Value], error: dns.exception.DNSException) -> Answer[Value]:
+def _unanswered(name: str, kind: Kind[Value], error: dns.exception.DNSException) -> Answer[Value]:
     if isinstance(error, dns.resolver.NXDOMAIN):
         (response,) = error.responses().values()
         return _missing(name, kind, response, reason=NO_SUCH_NAME, no_such_name=True)
@@ -353,7 +277,7 @@ def _failure(error: dns.exception.DNSException) -> str:
 
 def _missing(
     name: str,
-    kind: _Kind[Value],
+    kind: Kind[Value],
     response: dns.message.QueryMessage | None = None,
     *,
     reason: str,
@@ -372,12 +296,12 @@ def _missing(
         reason=reason,
         no_such_name=no_such_name,
         aliases=_aliases(chain),
-        zone=(_host(zone) or "") if zone is not None else "",
+        zone=(host_name(zone) or "") if zone is not None else "",
     )
 
 
 def _failed(
-    name: str, kind: _Kind[Value], *, reason: str, aliases: tuple[str, ...] = (), broken: tuple[str, ...] = ()
+    name: str, kind: Kind[Value], *, reason: str, aliases: tuple[str, ...] = (), broken: tuple[str, ...] = ()
 ) -> Answer[Value]:
     return Answer(name, kind.rdtype, Outcome.FAILED, reason=reason, aliases=aliases, broken=broken)
 
