@@ -18,8 +18,9 @@ let failures = 0;
 let timer = null;
 let isAsking = false;
 let hasEnded = false;
-// How far this computer's clock is ahead of the server's, in milliseconds.
-let ahead = 0;
+// The server's time when it was last asked, in milliseconds, and how far this computer's clock is ahead of it.
+let since = Number(inbox.dataset.now);
+let ahead = Date.now() - since;
 
 /** Asks once, and plans the next question. */
 async function ask() {
@@ -52,13 +53,13 @@ function plan() {
 
 function feedUrl() {
   const url = new URL(inbox.dataset.feed, location.href);
-  const newest = list.firstElementChild?.dataset.id;
-  if (newest) url.searchParams.set("after", newest);
+  url.searchParams.set("since", since);
   return url;
 }
 
 function show({ now, lines }) {
-  ahead = Date.now() - Date.parse(now);
+  since = now;
+  ahead = Date.now() - now;
   const arrived = lines.filter((line) => !shown(line.id));
   for (const line of arrived) place(line);
   trim();

@@ -121,5 +121,5 @@ def _scenario(name: str, attempt_count: int) -> Answer:
 
 def _said(answer: Answer) -> str:
     if isinstance(answer, Failure):
-        return "nothing: the connection is closed"
+        return "none: the line is cut"
     return " ".join(part for part in (str(answer.code), answer.enhanced) if part)

@@ -66,8 +66,8 @@ def test_every_example_is_of_the_form_beside_it_and_shows_its_first_answer() -> 
         "bounce+452-4.2.2@": "452 4.2.2",
         "defer@": "451 4.7.1",
         "defer+2@": "451 4.7.1",
-        "drop@": "nothing: the connection is closed",
-        "drop+2@": "nothing: the connection is closed",
+        "drop@": "none: the line is cut",
+        "drop+2@": "none: the line is cut",
     }
 
 

@@ -15,7 +15,6 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
-from apps.core import clock
 from apps.core.admin import ReadOnlyAdmin
 from apps.delivery.inbox import answers, letter, listing, reading
 from apps.delivery.inbox.listing import View
@@ -54,11 +53,12 @@ class InboxAdmin(ReadOnlyAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """The inbox. It takes the place of the stock list, at the same address."""
         self._require_view_permission(request)
-        view = View.asked(request.GET)
+        view, now = View.asked(request.GET), listing.now_ms()
         lines, has_more = listing.lines(view)
         inboxes, is_cut = listing.inboxes(view.workspace_id)
         context = {
             "view": view,
+            "now": f"{now}",
             "lines": lines,
             "older": view.query(before=lines[-1].id) if has_more else "",
             "newest": view.query(before=None),
@@ -74,10 +74,11 @@ class InboxAdmin(ReadOnlyAdmin):
         return self._page(request, "inbox", view.inbox or "Inbox", context)
 
     def feed_view(self, request: HttpRequest) -> HttpResponse:
-        """What may be new since the newest mail that an open page shows, as JSON for static/inbox.js."""
+        """What may be new since an open page last asked, as JSON for static/inbox.js."""
         self._require_view_permission(request)
-        lines = listing.lines_after(View.asked(request.GET), listing.id_asked(request.GET, "after"))
-        return JsonResponse({"now": clock.wire_time(clock.now()), "lines": [asdict(line) for line in lines]})
+        now = listing.now_ms()
+        lines = listing.lines_since(View.asked(request.GET), listing.since_asked(request.GET))
+        return JsonResponse({"now": now, "lines": [asdict(line) for line in lines]})
 
     def change_view(
         self,
@@ -124,12 +125,13 @@ class InboxAdmin(ReadOnlyAdmin):
         if request.method == "POST":
             self._clear(request, view)
             return HttpResponseRedirect(back)
+        count = view.narrowed().order_by()[: MAX_COUNTED + 1].count()
         newest = view.narrowed().order_by("-pk").values_list("pk", flat=True).first()
         context = {
             "view": view,
             "workspace": Workspace.objects.filter(pk=view.workspace_id).first() if view.workspace_id else None,
-            "count": view.narrowed().order_by()[: MAX_COUNTED + 1].count(),
-            "max_counted": MAX_COUNTED,
+            "count": min(count, MAX_COUNTED),
+            "is_more": count > MAX_COUNTED,
             "newest": newest,
             "back": back,
         }
@@ -174,13 +176,13 @@ class InboxAdmin(ReadOnlyAdmin):
             raise PermissionDenied
 
 
-def _bounds() -> dict[str, int]:
+def _bounds() -> dict[str, str]:
     """How far the list looks, as the page tells it."""
     return {
-        "counted": listing.NEWEST_COUNTED,
-        "searched": listing.SEARCHED,
-        "search_length": listing.MAX_SEARCH,
-        "page": listing.PAGE_SIZE,
+        "counted": f"{listing.NEWEST_COUNTED:,}",
+        "searched": f"{listing.SEARCHED:,}",
+        "search_length": f"{listing.MAX_SEARCH}",
+        "page": f"{listing.PAGE_SIZE}",
     }
 
 

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Self
 from urllib.parse import urlencode
 from uuid import UUID
@@ -24,9 +24,9 @@ NEWEST_COUNTED, INBOXES_NAMED = 2_000, 30
 SEARCHED = 5_000
 MAX_SEARCH, MAX_TERMS = 200, 10
 SUBJECT_SHOWN = 200
-# Ids are made before they are committed, by workers whose clocks differ, so that a row may turn up behind one that
-# has been seen. The feed looks back this far, and the page leaves out what it shows already.
-OVERLAP = timedelta(seconds=10)
+# Ids are made before they are committed, by workers whose clocks differ, so that a row may turn up behind others that
+# were seen before it. The feed looks back this far, and the page leaves out what it shows already.
+OVERLAP_MS = 30_000
 TERM = re.compile(r'(?:(to|from|subject):)?(?:"([^"]+)"|(\S+))', re.IGNORECASE)
 COLUMNS_OF = {"to": ("inbox",), "from": ("author", "sender"), "subject": ("subject",)}
 EVERY_COLUMN = ("inbox", "author", "sender", "subject")
@@ -103,10 +103,11 @@ def lines(view: View) -> tuple[list[Line], bool]:
     return page[:PAGE_SIZE], len(page) > PAGE_SIZE
 
 
-def lines_after(view: View, after: UUID | None) -> list[Line]:
-    """The newest of the view that may be newer than one that was seen, some of them seen before."""
-    rows = view.found()
-    return _lines(rows.filter(pk__gt=_earlier(after)) if after else rows, PAGE_SIZE)
+def lines_since(view: View, since_ms: int) -> list[Line]:
+    """The newest of the view that may have come since a time, some of them seen before."""
+    # Ids begin with milliseconds since 1970 (RFC 9562, 5.7).
+    oldest = UUID(int=max(0, since_ms - OVERLAP_MS) << 80)
+    return _lines(view.found().filter(pk__gte=oldest), PAGE_SIZE)
 
 
 def inboxes(workspace_id: UUID | None) -> tuple[list[Inbox], bool]:
@@ -132,6 +133,20 @@ def id_asked(query: QueryDict, name: str) -> UUID | None:
     if text and identifier is None:
         raise BadRequest(f"{name} is no id")
     return identifier
+
+
+def since_asked(query: QueryDict) -> int:
+    """The time of the last question, 0 where there was none. Raises BadRequest."""
+    text = query.get("since", "0")
+    # 48 bits, as much as an id has room for.
+    if not (text.isascii() and text.isdigit() and len(text) <= 14):
+        raise BadRequest("since is no time")
+    return int(text)
+
+
+def now_ms() -> int:
+    """This time as the next question of an open page names it."""
+    return int(clock.now().timestamp() * 1000)
 
 
 def _lines(rows: QuerySet[CapturedMessage], limit: int) -> list[Line]:
@@ -172,9 +187,3 @@ def _matches(search: str) -> Q:
         columns = COLUMNS_OF.get(place.lower(), EVERY_COLUMN)
         found &= Q.create([(f"{column}__icontains", quoted or plain) for column in columns], connector=Q.OR)
     return found
-
-
-def _earlier(seen: UUID) -> UUID:
-    """The smallest id of the time that is looked back to: ids begin with milliseconds (RFC 9562, 5.7)."""
-    milliseconds = (seen.int >> 80) - OVERLAP // timedelta(milliseconds=1)
-    return UUID(int=max(0, milliseconds) << 80)
