@@ -1,12 +1,12 @@
 /**
  * Shows captured mail as it arrives.
  *
- * The page asks every second and holds no connection open: a worker of the web server has four threads, and four
+ * The page asks again and again and holds no connection open: a worker of the web server has four threads, and four
  * streams of server-sent events would keep the API waiting. Nothing of a mail becomes markup: values go into copies
  * of a <template> as text.
  */
 
-const EVERY_MS = 1000;
+const EVERY_MS = 700;
 const SLOWEST_MS = 30000;
 const WORDS_EVERY_MS = 20000;
 
