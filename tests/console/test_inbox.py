@@ -302,6 +302,13 @@ def test_an_inbox_is_cleared_after_a_question_and_on_the_record(console: Client,
     assert entry.get_change_message() == "Deleted 2 captured messages."
 
 
+def test_an_inbox_with_the_longest_address_is_cleared(console: Client, shop: Workspace) -> None:
+    capture(shop, inbox="x" * 320)
+    clearing(console, inbox="x" * 320)
+    assert stored() == []
+    assert LogEntry.objects.get().object_repr == f"inbox {'x' * 194}"
+
+
 def test_a_workspace_is_cleared_and_no_other(console: Client, shop: Workspace) -> None:
     capture(shop)
     other = capture(make_workspace("other"))

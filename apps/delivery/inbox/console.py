@@ -31,6 +31,8 @@ MAX_WORKSPACES = 30
 
 
 class InboxAdmin(ReadOnlyAdmin):
+    """Captured mail, read by whoever may view it and thrown away by whoever may delete it."""
+
     list_filter = (WorkspaceFilter,)  # the page of a workspace links here because of it
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[CapturedMessage]:
@@ -145,7 +147,8 @@ class InboxAdmin(ReadOnlyAdmin):
         entry = LogEntry.objects.create(
             user_id=str(request.user.pk),
             content_type=ContentType.objects.get_for_model(CapturedMessage),
-            object_repr=f"inbox {view.inbox}" if view.inbox else "all inboxes",
+            # As the record has room for; an address may be longer.
+            object_repr=f"inbox {view.inbox}"[:200] if view.inbox else "all inboxes",
             action_flag=DELETION,
             change_message="Clearing began.",
         )
