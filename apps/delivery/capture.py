@@ -1,10 +1,10 @@
 """The capture transport: mail that goes through every rule and lands in an inbox here instead of leaving.
 
-Local parts script what a server would have said: `bounce@`, `bounce+550-5.1.1@`, `defer@`, `defer+2@`, `drop@`.
+What a server would have said is played by the scripts of apps.delivery.scripts.
 """
 
-import re
 from collections.abc import Sequence
+from email.parser import BytesHeaderParser
 from uuid import UUID
 
 from apps.core import clock
@@ -12,19 +12,14 @@ from apps.core.ids import new_id
 from apps.core.rows import insert
 from apps.delivery.database import DatabaseAway, database
 from apps.delivery.models import CapturedMessage
+from apps.delivery.scripts import ACCEPTED, DROPPED, scripted
 from apps.delivery.services.gate import Gate
 from apps.delivery.work import Carriage, Carried, NotCarried, Parcel, Unwritable
 from apps.messages.models import Message
 from apps.messages.services.outcomes import Holding
-from apps.protocols.smtp import Answer, Exchange, Failure, FailureKind, Phase, Reply
+from apps.protocols.smtp import Exchange
 
-BOUNCE = re.compile(r"bounce(?:\+([45]\d\d)(?:-([245]\.\d{1,3}\.\d{1,3}))?)?")
-DEFER = re.compile(r"defer(?:\+(\d{1,3}))?")
-DROP = re.compile(r"drop(?:\+(\d{1,3}))?")
-ACCEPTED = Reply(250, "2.0.0", "captured", Phase.DOT, 0)
-UNKNOWN_USER = Reply(550, "5.1.1", "no such user (scripted)", Phase.RCPT, 0)
-LATER = Reply(451, "4.7.1", "greylisted, come back later (scripted)", Phase.RCPT, 0)
-DROPPED = Failure(FailureKind.CLOSED, Phase.DOT, "the connection was dropped after the message (scripted)", 0)
+END_OF_HEADER = b"\r\n\r\n"
 
 
 async def carry(parcel: Parcel, gate: Gate) -> Carriage:
@@ -54,45 +49,29 @@ async def carry(parcel: Parcel, gate: Gate) -> Carriage:
     )
 
 
-def scripted(holding: Holding, scenario: str) -> Answer:
-    """What the server plays for this address, or for the scenario that a test key asked for."""
-    local = holding.email.rpartition("@")[0].lower()
-    if scenario == "bounced":
-        return UNKNOWN_USER
-    if scenario:  # a test key's, which says more than the address
-        return LATER if scenario == "delayed" and holding.attempt_count == 0 else ACCEPTED
-    if found := BOUNCE.fullmatch(local):
-        return _refusal(*found.groups())
-    if found := DEFER.fullmatch(local):
-        times = int(found[1]) if found[1] else None
-        return LATER if times is None or holding.attempt_count < times else ACCEPTED
-    if found := DROP.fullmatch(local):
-        return DROPPED if holding.attempt_count < int(found[1] or 1) else ACCEPTED
-    return ACCEPTED
-
-
-def _refusal(code: str | None, enhanced: str | None) -> Answer:
-    if code is None:
-        return UNKNOWN_USER
-    return Reply(int(code), enhanced, "refused (scripted)", Phase.RCPT, 0)
-
-
 def _keep(message_id: UUID, holdings: Sequence[Holding], sender: str, content: bytes) -> None:
     """Once per recipient, as a mailbox would; a repeat after an ambiguous attempt shows as a second copy."""
-    now = clock.now()
-    subject = Message.objects.across_workspaces().filter(pk=message_id).values_list("subject", flat=True).first()
-    rows = [
-        {
-            "id": new_id(),
-            "workspace_id": holding.workspace_id,
-            "message_id": message_id,
-            "inbox": holding.email,
-            "sender": sender,
-            "subject": subject or "",
-            "source": content,
-            "received_at": now,
-        }
-        for holding in holdings
-    ]
-    if rows:
-        insert(CapturedMessage, rows)
+    if not holdings:
+        return
+    rows = Message.objects.across_workspaces().filter(pk=message_id)
+    subject, name, email = rows.values_list("subject", "from_name", "from_email").first() or ("", "", "")
+    shared = {
+        "message_id": message_id,
+        "sender": sender,
+        "author": f"{name} <{email}>" if name else email,
+        "subject": subject,
+        "source": content,
+        "size": len(content),
+        "has_attachments": _has_attachments(content),
+        "received_at": clock.now(),
+    }
+    insert(
+        CapturedMessage,
+        [{"id": new_id(), "workspace_id": h.workspace_id, "inbox": h.email, **shared} for h in holdings],
+    )
+
+
+def _has_attachments(content: bytes) -> bool:
+    """From the header alone: a mail with attachments is mixed at its top (RFC 2046, 5.1.3), as we compose it."""
+    header = content[: content.find(END_OF_HEADER) + len(END_OF_HEADER)]
+    return BytesHeaderParser().parsebytes(header).get_content_type() == "multipart/mixed"

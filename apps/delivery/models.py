@@ -42,12 +42,19 @@ class CapturedMessage(TenantModel):
     message_id = models.UUIDField()
     inbox = models.CharField("recipient", max_length=320)
     sender = models.CharField("envelope sender", max_length=320)
+    # What lists show of the source, which they never read. Empty where it was captured before these were kept.
+    author = models.CharField("from", max_length=600, blank=True, db_default="")
     subject = models.TextField(blank=True)
+    size = models.PositiveIntegerField(db_default=0)
+    has_attachments = models.BooleanField(db_default=False)
     source = models.BinaryField()
     received_at = models.DateTimeField()
 
     class Meta:
-        indexes: ClassVar = [models.Index(fields=["workspace", "inbox", "id"], name="captured_by_inbox")]
+        indexes: ClassVar = [
+            models.Index(fields=["inbox", "id"], name="captured_by_inbox_newest"),
+            models.Index(fields=["workspace", "id"], name="captured_by_workspace"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.inbox}: {self.subject[:60]}"

@@ -10,7 +10,7 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 
 from apps.core import clock
-from apps.delivery.models import CapturedMessage, Destination
+from apps.delivery.models import Destination
 from apps.domains.models import DkimKey, Domain, DomainRecord
 from apps.domains.states import Status
 from apps.events.models import Event
@@ -20,7 +20,7 @@ from apps.keys.services import authenticate
 from apps.messages.models import Recipient
 from apps.suppressions.models import Suppression
 from apps.workspaces.models import User, Workspace
-from tests.console.conftest import capture, hold
+from tests.console.conftest import hold
 from tests.factories import make_domain, make_key, make_message, make_workspace, suppress
 from tests.fakes.dns_server import DnsServer
 
@@ -219,17 +219,6 @@ def test_a_resumed_destination_rests_no_more(console: Client) -> None:
     act(console, "delivery/destination", "resume", "mx.example", from_page="1")
     assert not Destination.objects.exists()
     assert LogEntry.objects.get().get_change_message() == "Pause ended by hand."
-
-
-def test_an_inbox_is_cleared_after_a_question(console: Client, shop: Workspace) -> None:
-    ours, too, other = capture(shop), capture(shop), capture(shop, inbox="grace@example.com")
-    question = act(console, "delivery/capturedmessage", "clear_inbox", ours.pk)
-    assert "deletes 2 captured messages" in " ".join(question.content.decode().split())
-    assert CapturedMessage.objects.of(shop.pk).count() == 3
-
-    act(console, "delivery/capturedmessage", "clear_inbox", ours.pk, confirmed="1")
-    assert [row.pk for row in CapturedMessage.objects.of(shop.pk)] == [other.pk]
-    assert too.pk != other.pk
 
 
 # --- Workspaces and people ---

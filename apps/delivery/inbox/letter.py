@@ -1,8 +1,9 @@
 """Reads a captured message for a person's eyes (RFC 5322, 2045-2047). Hostile input gives less, never an error."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.errors import MessageError
 from email.header import decode_header, make_header
@@ -13,26 +14,31 @@ MAX_PARTS = 100
 MAX_HEADERS = 200
 # What Python's parser and its decoders are known to raise on malformed mail.
 FAULTS = (MessageError, ValueError, LookupError, TypeError, AttributeError, AssertionError, RecursionError)
-UNREADABLE = "This message cannot be taken apart; its source is below."
+UNREADABLE = "This message cannot be taken apart; its source is all there is to see."
+# Controls, and what reorders the characters around it, so that a name reads as another one (U+202E above all).
+MISLEADING = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
     name: str
     content_type: str
-    size: int
+    content: bytes = field(repr=False)
+
+    @property
+    def size(self) -> int:
+        return len(self.content)
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """What the inbox shows; `source` stands in for what could not be read."""
+    """What the inbox shows; `fault` says why there is nothing."""
 
     headers: Sequence[tuple[str, str]] = ()
     text: str | None = None
     html: str | None = None
     attachments: Sequence[Attachment] = ()
     fault: str = ""
-    source: str = ""
 
 
 def read(source: bytes) -> Letter:
@@ -40,7 +46,17 @@ def read(source: bytes) -> Letter:
     try:
         return _read(source)
     except FAULTS:
-        return Letter(fault=UNREADABLE, source=_printable(source[:MAX_SHOWN].decode("utf-8", "replace")))
+        return Letter(fault=UNREADABLE)
+
+
+def printable_source(source: bytes) -> str:
+    """The beginning of the message as it was captured."""
+    return _shortened(source, source[:MAX_SHOWN].decode("utf-8", "replace"))
+
+
+def unambiguous(text: str) -> str:
+    """One line that reads as it is written, for names and addresses that somebody trusts before a click."""
+    return MISLEADING.sub("\ufffd", text)
 
 
 def _read(source: bytes) -> Letter:
@@ -59,7 +75,7 @@ def _read(source: bytes) -> Letter:
         elif is_shown and kind == "text/html" and html is None:
             html = _decoded(data, part)
         else:
-            attachments.append(Attachment(_header(_file_name(part)), _printable(kind), len(data)))
+            attachments.append(Attachment(unambiguous(_header(_file_name(part))), _printable(kind), data))
     headers = [(_printable(name), _header(value)) for name, value in message.items()[:MAX_HEADERS]]
     return Letter(headers=headers, text=text, html=html, attachments=attachments)
 
@@ -82,6 +98,10 @@ def _decoded(data: bytes, part: Message) -> str:
         text = data[:MAX_SHOWN].decode(charset if isinstance(charset, str) else "utf-8", "replace")
     except (LookupError, ValueError):
         text = data[:MAX_SHOWN].decode("utf-8", "replace")
+    return _shortened(data, text)
+
+
+def _shortened(data: bytes, text: str) -> str:
     return _printable(text) + ("\n…" if len(data) > MAX_SHOWN else "")
 
 
