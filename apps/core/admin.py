@@ -20,6 +20,7 @@ from django.urls import reverse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 
 from apps.core.errors import Invalid, Problem
 from apps.core.keyset import KeysetChangeList
@@ -28,6 +29,8 @@ MAX_COUNTED = 2_000
 # Rows of one action: each may be a transaction of its own, and a request has a time limit.
 MAX_CHOSEN = 500
 MAX_ID_KEPT = 100
+# Each is a condition of its own, and a statement may have only so many.
+MAX_WORDS = 16
 # A part of a value would tell a secret letter by letter, and a regular expression runs in the database.
 WHOLE_VALUE = frozenset({"", "exact", "isnull", "isempty"})
 # How a word of a state looks (static/console.css): what went well, what is under way, what waits, what went wrong.
@@ -57,6 +60,14 @@ class StrictAdmin(admin.ModelAdmin):
         _name, _, kind = lookup.partition("__")
         return kind in WHOLE_VALUE and super().lookup_allowed(lookup, value, request)
 
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        if len(search_term.split()) > MAX_WORDS:
+            messages.error(request, f"Search for at most {MAX_WORDS} words.")
+            return queryset.none(), False
+        return super().get_search_results(request, queryset, search_term)
+
     def response_action(
         self, request: HttpRequest, queryset: QuerySet[Any], *options: Any, **more: Any
     ) -> HttpResponse | None:
@@ -76,8 +87,10 @@ class StrictAdmin(admin.ModelAdmin):
         return ""
 
     def _is_id(self, text: str) -> bool:
+        # A row that is one with another's has that one's id.
+        column = getattr(self.opts.pk, "target_field", self.opts.pk)
         try:
-            self.opts.pk.to_python(text)
+            column.run_validators(column.to_python(text))
         except ValidationError:
             return False
         return "\0" not in text
@@ -109,6 +122,10 @@ class ConsoleAdmin(StrictAdmin):
     def state(self, row: Any) -> SafeString:
         """The status of a row, in every list that has one."""
         return pill(row.status)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        context = {"title": capfirst(str(self.opts.verbose_name_plural))} | (extra_context or {})
+        return super().changelist_view(request, context)
 
     def change_view(
         self,

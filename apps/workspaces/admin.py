@@ -20,7 +20,7 @@ from apps.core import clock
 from apps.core.admin import ConsoleAdmin, ReadOnlyAdmin, StrictAdmin, list_link, page_link
 from apps.core.errors import Invalid
 from apps.core.ids import parse_id
-from apps.core.window import WhenFilter
+from apps.core.window import ANY, PARAMETER, WhenFilter
 from apps.workspaces import services
 from apps.workspaces.limits import usage
 from apps.workspaces.models import Member, UsageCount, User, Workspace
@@ -155,12 +155,13 @@ class WorkspaceAdmin(ConsoleAdmin):
     @admin.display(description="what it holds")
     def contents(self, workspace: Workspace) -> SafeString:
         """Links to every list that has a filter by workspace, so that no app above needs to be known here."""
-        models = [
-            model
-            for model, model_admin in self.admin_site._registry.items()
-            if WorkspaceFilter in model_admin.list_filter
-        ]
-        links = [(list_link(model, str(model._meta.verbose_name_plural), workspace=workspace.pk),) for model in models]
+        links = []
+        for model, model_admin in self.admin_site._registry.items():
+            if WorkspaceFilter in model_admin.list_filter:
+                # What it holds is more than the last day's.
+                when = {PARAMETER: ANY} if WhenFilter in model_admin.list_filter else {}
+                name = str(model._meta.verbose_name_plural)
+                links.append((list_link(model, name, workspace=workspace.pk, **when),))
         return format_html_join(" · ", "{}", links)
 
     @admin.action(description="Suspend: refuse new mail and hold what waits", permissions=["operate"])

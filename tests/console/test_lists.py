@@ -252,6 +252,28 @@ def test_the_open_queue_is_shown_whole(console: Client, shop: Workspace) -> None
         assert len(shown(console.get(f"/admin/mail_messages/recipient/?{query}"))) == 1
 
 
+def test_the_links_of_a_workspace_show_all_that_it_holds(console: Client, shop: Workspace) -> None:
+    old = make_old_message(shop, days=40)
+    page = console.get(url(Workspace, "change", shop.pk)).content.decode().replace("&amp;", "&")
+    links = re.findall(rf'href="([^"]+\?[^"]*workspace={shop.pk}[^"]*)"', page)
+    assert len(links) >= 10
+    answers = {link.partition("?")[0]: shown(console.get(link)) for link in links}
+    assert answers[url(Message, "changelist")] == [old.pk]
+    assert len(answers[url(Recipient, "changelist")]) == len(answers[url(Attempt, "changelist")]) == 1
+
+
+def test_the_tiles_lead_to_what_they_count(console: Client, shop: Workspace) -> None:
+    old = make_old_message(shop, days=3)
+    Recipient.objects.of(shop.pk).filter(message=old).update(
+        status="deferred", next_attempt_at=clock.now() - timedelta(1)
+    )
+    index = console.get("/admin/").content.decode()
+    for label, query in (("deferred", "queue=deferred"), ("oldest due", "queue=due")):
+        path = f"/admin/mail_messages/recipient/?{query}"
+        assert f'<a href="{path}">' in index, label
+        assert len(shown(console.get(path))) == 1
+
+
 def test_a_chosen_time_holds_for_searches_too(console: Client, shop: Workspace) -> None:
     make_old_message(shop, "old@example.com", days=3)
     query = {"q": "old@example.com", "when": "24h"}
