@@ -9,10 +9,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import accept, claim, drain, idle, processes, signing
+from bench import accept, claim, console, drain, idle, processes, signing
 from bench.table import Figure, render
 
-PARTS: tuple[Callable[[], list[Figure]], ...] = (signing.main, drain.main, accept.main, idle.main, claim.main)
+PARTS: tuple[Callable[[], list[Figure]], ...] = (
+    *(signing.main, drain.main, accept.main, idle.main, claim.main),
+    console.main,
+)
 RESULTS = Path(__file__).parent / "results"
 
 

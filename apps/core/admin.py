@@ -7,9 +7,12 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.contrib.admin.utils import quote
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.options import get_content_type_for_model
+from django.contrib.admin.utils import quote, unquote
+from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -17,10 +20,26 @@ from django.urls import reverse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 
 from apps.core.errors import Invalid, Problem
+from apps.core.keyset import KeysetChangeList
 
 MAX_COUNTED = 2_000
+# Rows of one action: each may be a transaction of its own, and a request has a time limit.
+MAX_CHOSEN = 500
+MAX_ID_KEPT = 100
+# Each is a condition of its own, and a statement may have only so many.
+MAX_WORDS = 16
+# A part of a value would tell a secret letter by letter, and a regular expression runs in the database.
+WHOLE_VALUE = frozenset({"", "exact", "isnull", "isempty"})
+# How a word of a state looks (static/console.css): what went well, what is under way, what waits, what went wrong.
+TONES = {
+    **dict.fromkeys(("sent", "verified", "active"), "good"),
+    **dict.fromkeys(("queued", "sending", "pending"), "open"),
+    **dict.fromkeys(("deferred", "ambiguous", "soft", "suspended"), "waiting"),
+    **dict.fromkeys(("failed", "bounced", "hard", "missing", "complaint", "hard_bounce"), "bad"),
+}
 
 
 class BoundedPaginator(Paginator):
@@ -34,7 +53,50 @@ class BoundedPaginator(Paginator):
         return rows.order_by()[: self.max_counted].count()
 
 
-class ConsoleAdmin(admin.ModelAdmin):
+class StrictAdmin(admin.ModelAdmin):
+    """Lists that are filtered by whole values only, and actions for rows that were chosen one by one."""
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        _name, _, kind = lookup.partition("__")
+        return kind in WHOLE_VALUE and super().lookup_allowed(lookup, value, request)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        if len(search_term.split()) > MAX_WORDS:
+            messages.error(request, f"Search for at most {MAX_WORDS} words.")
+            return queryset.none(), False
+        return super().get_search_results(request, queryset, search_term)
+
+    def response_action(
+        self, request: HttpRequest, queryset: QuerySet[Any], *options: Any, **more: Any
+    ) -> HttpResponse | None:
+        if refusal := self._refusal(request):
+            messages.error(request, refusal)
+            return None
+        return super().response_action(request, queryset, *options, **more)
+
+    def _refusal(self, request: HttpRequest) -> str:
+        chosen = request.POST.getlist(ACTION_CHECKBOX_NAME)
+        if request.POST.get("select_across", "0") != "0":
+            return "Choose the rows themselves; nothing was changed."
+        if len(chosen) > MAX_CHOSEN:
+            return f"Choose at most {MAX_CHOSEN} rows at a time; nothing was changed."
+        if not all(self._is_id(text) for text in chosen):
+            return "A chosen row has no id that can be; nothing was changed."
+        return ""
+
+    def _is_id(self, text: str) -> bool:
+        # A row that is one with another's has that one's id.
+        column = getattr(self.opts.pk, "target_field", self.opts.pk)
+        try:
+            column.run_validators(column.to_python(text))
+        except ValidationError:
+            return False
+        return "\0" not in text
+
+
+class ConsoleAdmin(StrictAdmin):
     """A list of newest rows first, and a page whose buttons are the list's actions for this one row."""
 
     change_form_template = "admin/console/change_form.html"
@@ -47,6 +109,23 @@ class ConsoleAdmin(admin.ModelAdmin):
     event_resource = ""
     # Any other order would sort the whole table.
     sortable_by = ()
+
+    def get_changelist(self, request: HttpRequest, **more: Any) -> Any:
+        """Small tables in another order keep the admin's pages, which are counted to a bound."""
+        is_by_id = tuple(self.get_ordering(request)) == ("-pk",)
+        return KeysetChangeList if is_by_id else super().get_changelist(request, **more)
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        return ["state" if name == "status" else name for name in super().get_list_display(request)]
+
+    @admin.display(description="status")
+    def state(self, row: Any) -> SafeString:
+        """The status of a row, in every list that has one."""
+        return pill(row.status)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        context = {"title": capfirst(str(self.opts.verbose_name_plural))} | (extra_context or {})
+        return super().changelist_view(request, context)
 
     def change_view(
         self,
@@ -89,6 +168,37 @@ class ReadOnlyAdmin(ConsoleAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+
+class ConfidentialAdmin(ReadOnlyAdmin):
+    """Rows that few may read: a look that was refused is kept in the console's record, with who tried."""
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        self._keep_refusal(request, "")
+        return super().changelist_view(request, extra_context)
+
+    def change_view(self, request: HttpRequest, object_id: str, *options: Any, **more: Any) -> HttpResponse:
+        self._keep_refusal(request, object_id)
+        return super().change_view(request, object_id, *options, **more)
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        self._keep_refusal(request, object_id)
+        return super().history_view(request, object_id, extra_context)
+
+    def _keep_refusal(self, request: HttpRequest, object_id: str) -> None:
+        if self.has_view_permission(request):
+            return
+        LogEntry.objects.create(
+            user=request.user,  # type: ignore[misc]  # strangers do not come this far
+            content_type=get_content_type_for_model(self.model),
+            # Whatever was asked for; a row need not be there.
+            object_id=unquote(object_id)[:MAX_ID_KEPT] or None,
+            object_repr=str(self.opts.verbose_name),
+            action_flag=CHANGE,
+            change_message="Refused: may not be seen by this user.",
+        )
 
 
 class ReadOnlyInline(admin.TabularInline):
@@ -156,6 +266,11 @@ def list_link(model: type[Model], text: str, **query: object) -> SafeString:
     """A link to a filtered list."""
     url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
     return format_html('<a href="{}?{}">{}</a>', url, urlencode(query), text)
+
+
+def pill(word: str) -> SafeString:
+    """A word of a fixed vocabulary with the colour of its meaning."""
+    return format_html('<span class="pill {}">{}</span>', TONES.get(word, "quiet"), word.replace("_", " ").capitalize())
 
 
 def verbatim(text: str | None) -> SafeString | str:

@@ -9,6 +9,7 @@ from django.utils.safestring import SafeString
 
 from apps.core.admin import ReadOnlyAdmin, as_json, list_link, page_link
 from apps.core.ids import parse_id
+from apps.core.window import WhenFilter
 from apps.events.models import Event
 from apps.workspaces.admin import WorkspaceFilter
 
@@ -16,7 +17,7 @@ from apps.workspaces.admin import WorkspaceFilter
 @admin.register(Event)
 class EventAdmin(ReadOnlyAdmin):
     list_display = ("created_at", "type", "workspace", "resource_type", "about", "story")
-    list_filter = ("type", WorkspaceFilter)
+    list_filter = (WhenFilter, "type", WorkspaceFilter)
     list_select_related = ("workspace",)
     search_fields = ("id",)
     search_help_text = "The id of an event, of its message or of what it is about."

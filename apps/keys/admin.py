@@ -10,6 +10,7 @@ from django.template.response import TemplateResponse
 
 from apps.core import clock
 from apps.core.admin import ConsoleAdmin, ReadOnlyAdmin, ServiceForm
+from apps.core.window import WhenFilter
 from apps.keys.models import ApiKey, IdempotencyKey
 from apps.keys.services import SCOPES, create_key, revoke
 from apps.workspaces.admin import WorkspaceFilter
@@ -120,7 +121,7 @@ class ApiKeyAdmin(ConsoleAdmin):
 @admin.register(IdempotencyKey)
 class IdempotencyKeyAdmin(ReadOnlyAdmin):
     list_display = ("created_at", "family", "key", "workspace", "resource_id")
-    list_filter = (WorkspaceFilter,)
+    list_filter = (WhenFilter, WorkspaceFilter)
     list_select_related = ("workspace",)
     search_fields = ("key__exact",)
     fields = ("id", "workspace", "family", "key", "fingerprint", "resource_id", "created_at")

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
+from django.db import connection, transaction
 
 from apps.core import clock
 from apps.core.errors import Invalid
@@ -28,6 +28,8 @@ LOOKUP_LENGTH = 12
 SECRET_LENGTH = 40  # of 62 characters: 238 bits
 ALPHABET = string.ascii_letters + string.digits
 SCOPES = ("*", "mail:send", "mail:read", "mail:manage")
+# Of one workspace at a time; a list of more is one that nobody looks through when a key has leaked.
+MAX_LIVE_KEYS = 100
 LAST_USED_EVERY = timedelta(minutes=1)
 # One statement for what every request needs to know about its caller.
 FIND = """
@@ -76,7 +78,9 @@ def create_key(
         scopes=list(scopes) or ["*"],
         expires_at=expires_at,
     )
-    row.save(force_insert=True)
+    with transaction.atomic():
+        _check_room(row.workspace_id)
+        row.save(force_insert=True)
     return row, prefix + secret
 
 
@@ -101,6 +105,15 @@ def authenticate(text: str) -> Caller:
     if last_used_at is None or now - last_used_at > LAST_USED_EVERY:
         ApiKey.objects.of(caller.workspace_id).filter(pk=caller.key_id).update(last_used_at=now)
     return caller
+
+
+def _check_room(workspace_id: UUID) -> None:
+    """Raises Invalid where the workspace has as many keys as it may have."""
+    # Two keys made at once would both see the last free place; mail that refers to the workspace need not wait.
+    Workspace.objects.select_for_update(no_key=True).get(pk=workspace_id)
+    unrevoked = ApiKey.objects.of(workspace_id).filter(revoked_at=None)
+    if unrevoked.exclude(expires_at__lte=clock.now()).count() >= MAX_LIVE_KEYS:
+        raise Invalid({"workspace": [f"has {MAX_LIVE_KEYS} keys that work; revoke one that is not used first"]})
 
 
 def _find(text: str) -> tuple[Any, ...] | None:

@@ -3,57 +3,32 @@
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from apps.core import clock
-from apps.core.admin import ReadOnlyAdmin, ReadOnlyInline, as_json, list_link, page_link, verbatim
-from apps.core.ids import parse_id
+from apps.core.admin import (
+    ConfidentialAdmin,
+    ReadOnlyAdmin,
+    ReadOnlyInline,
+    as_json,
+    list_link,
+    page_link,
+    pill,
+    verbatim,
+)
+from apps.core.window import WhenFilter
 from apps.events.models import Event
 from apps.events.types import ResourceType
+from apps.messages.lists import IdSearch, QueueFilter, messages_about, recipients_of
 from apps.messages.models import Attempt, Bounce, Message, MessageContent, Recipient
 from apps.messages.services.release import make_due
-from apps.messages.states import OPEN
 from apps.messages.waits import EXPLANATIONS, WaitCode
 from apps.suppressions.models import Suppression
 from apps.workspaces.admin import WorkspaceFilter
 
 SUBJECT_SHOWN = 80
-
-
-class IdSearch:
-    """Finds rows by an id alone where the search is one; these columns have indexes, and texts have none."""
-
-    id_fields: tuple[str, ...] = ("pk", "message_id")
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        identifier = parse_id(search_term.strip().lower())
-        if identifier is None:
-            return super().get_search_results(request, queryset, search_term)  # type: ignore[misc]
-        found = Q.create([(field, identifier) for field in self.id_fields], connector=Q.OR)
-        return queryset.filter(found), False
-
-
-class QueueFilter(admin.SimpleListFilter):
-    """The open recipients, asked for in the words of the partial indexes over exactly those."""
-
-    title = "queue"
-    parameter_name = "queue"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("due", "Due now"), *((status.value, status.label) for status in sorted(OPEN))]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Recipient]) -> QuerySet[Recipient]:
-        if self.value() == "due":
-            return queryset.filter(next_attempt_at__lte=clock.database_now(), lease_until__isnull=True)
-        if self.value() not in OPEN:
-            return queryset
-        is_work = Q(next_attempt_at__isnull=False) | Q(lease_until__isnull=False)
-        return queryset.filter(is_work, status=self.value())
 
 
 class RecipientInline(ReadOnlyInline):
@@ -96,10 +71,10 @@ class BounceInline(ReadOnlyInline):
 class MessageAdmin(IdSearch, ReadOnlyAdmin):
     id_fields = ("pk",)
     list_display = ("created_at", "short_subject", "sender", "status", "attempt_count", "workspace")
-    list_filter = ("status", WorkspaceFilter)
+    list_filter = (WhenFilter, "status", WorkspaceFilter)
     list_select_related = ("workspace",)
-    search_fields = ("subject", "from_email", "rfc_message_id__exact")
-    search_help_text = "An id, the whole address of a recipient, or a part of subject or sender."
+    search_fields = ("subject", "from_email")
+    search_help_text = "An id or a recipient's whole address, at any time; or a part of subject or sender."
     event_resource = ResourceType.MESSAGE
     inlines = (RecipientInline,)
     fieldsets = (
@@ -118,14 +93,8 @@ class MessageAdmin(IdSearch, ReadOnlyAdmin):
             return self.fieldsets
         return [fieldset for fieldset in self.fieldsets if fieldset[0] != "Text"]
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Message], search_term: str
-    ) -> tuple[QuerySet[Message], bool]:
-        if "@" in search_term and " " not in search_term.strip():
-            term = search_term.strip()
-            to_it = Recipient.objects.of(OuterRef("workspace_id")).filter(message=OuterRef("pk"), email=term)  # type: ignore[arg-type]
-            return queryset.filter(Q(Exists(to_it)) | Q(from_email=term) | Q(rfc_message_id=term)), False
-        return super().get_search_results(request, queryset, search_term)
+    def addressed(self, queryset: QuerySet[Any], address: str) -> QuerySet[Any]:
+        return messages_about(queryset, address)
 
     @admin.display(description="subject")
     def short_subject(self, message: Message) -> str:
@@ -163,7 +132,8 @@ class MessageAdmin(IdSearch, ReadOnlyAdmin):
 
 
 @admin.register(MessageContent)
-class MessageContentAdmin(ReadOnlyAdmin):
+class MessageContentAdmin(ConfidentialAdmin):
+    list_filter = (WhenFilter,)
     list_display = ("message_page", "has_text", "has_html")
     fields = (
         "message_page",
@@ -211,7 +181,7 @@ class RecipientAdmin(IdSearch, ReadOnlyAdmin):
         "message_page",
         "workspace",
     )
-    list_filter = (QueueFilter, "status", "lane", "wait_code", WorkspaceFilter)
+    list_filter = (WhenFilter, QueueFilter, "status", "lane", "wait_code", WorkspaceFilter)
     list_select_related = ("workspace",)
     search_fields = ("email__exact",)
     search_help_text = "An id, or a whole address as it was sent to."
@@ -229,6 +199,9 @@ class RecipientAdmin(IdSearch, ReadOnlyAdmin):
         ),
         ("Times", {"fields": ("queued_at", "finished_at")}),
     )
+
+    def addressed(self, queryset: QuerySet[Any], address: str) -> QuerySet[Any]:
+        return queryset.filter(pk__in=recipients_of(address).values("pk"))
 
     @admin.display(description="message")
     def message_page(self, row: Recipient) -> SafeString:
@@ -256,7 +229,7 @@ class RecipientAdmin(IdSearch, ReadOnlyAdmin):
 class OfRecipient(IdSearch, ReadOnlyAdmin):
     """What belongs to one recipient of one message."""
 
-    list_filter: ClassVar[tuple[Any, ...]] = ("status", WorkspaceFilter)
+    list_filter: ClassVar[tuple[Any, ...]] = (WhenFilter, "status", WorkspaceFilter)
     list_select_related = ("workspace",)
     search_fields = ("email__exact",)
     search_help_text = "An id, the id of a message or recipient, or a whole address."
@@ -310,13 +283,13 @@ class BounceAdmin(OfRecipient):
     list_display = (
         "occurred_at",
         "recipient_page",
-        "type",
+        "kind",
         "source",
         "smtp_code",
         "reply",
         "workspace",
     )
-    list_filter = ("type", "source", WorkspaceFilter)
+    list_filter = (WhenFilter, "type", "source", WorkspaceFilter)
     fields = (
         *(
             "id",
@@ -330,6 +303,10 @@ class BounceAdmin(OfRecipient):
         ),
         *("reply", "suppression_page", "occurred_at", "created_at"),
     )
+
+    @admin.display(description="type")
+    def kind(self, bounce: Bounce) -> SafeString:
+        return pill(bounce.type)
 
     @admin.display(description="suppression")
     def suppression_page(self, bounce: Bounce) -> SafeString | str:

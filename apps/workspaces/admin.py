@@ -1,21 +1,26 @@
 """Users, workspaces and members in the console, and the record of what operators did there."""
 
+from datetime import timedelta
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.auth.admin import GroupAdmin as StockGroupAdmin
 from django.contrib.auth.admin import UserAdmin as StockUserAdmin
 from django.contrib.auth.forms import BaseUserCreationForm, UserChangeForm
+from django.contrib.auth.models import Group
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from apps.core.admin import BoundedPaginator, ConsoleAdmin, ReadOnlyAdmin, list_link, page_link
+from apps.core import clock
+from apps.core.admin import ConsoleAdmin, ReadOnlyAdmin, StrictAdmin, list_link, page_link
 from apps.core.errors import Invalid
 from apps.core.ids import parse_id
+from apps.core.window import ANY, PARAMETER, WhenFilter
 from apps.workspaces import services
 from apps.workspaces.limits import usage
 from apps.workspaces.models import Member, UsageCount, User, Workspace
@@ -65,7 +70,7 @@ class UserEditForm(UserChangeForm):
 
 
 @admin.register(User)
-class UserAdmin(StockUserAdmin):
+class UserAdmin(StrictAdmin, StockUserAdmin):
     """People sign in with their e-mail address. They are switched off, not deleted: the record names them."""
 
     form = UserEditForm
@@ -84,6 +89,14 @@ class UserAdmin(StockUserAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class GroupAdmin(StrictAdmin, StockGroupAdmin):
+    """Which permissions go together; the stock page, with our rules for lists."""
 
 
 class WorkspaceForm(forms.ModelForm):
@@ -142,12 +155,13 @@ class WorkspaceAdmin(ConsoleAdmin):
     @admin.display(description="what it holds")
     def contents(self, workspace: Workspace) -> SafeString:
         """Links to every list that has a filter by workspace, so that no app above needs to be known here."""
-        models = [
-            model
-            for model, model_admin in self.admin_site._registry.items()
-            if WorkspaceFilter in model_admin.list_filter
-        ]
-        links = [(list_link(model, str(model._meta.verbose_name_plural), workspace=workspace.pk),) for model in models]
+        links = []
+        for model, model_admin in self.admin_site._registry.items():
+            if WorkspaceFilter in model_admin.list_filter:
+                # What it holds is more than the last day's.
+                when = {PARAMETER: ANY} if WhenFilter in model_admin.list_filter else {}
+                name = str(model._meta.verbose_name_plural)
+                links.append((list_link(model, name, workspace=workspace.pk, **when),))
         return format_html_join(" · ", "{}", links)
 
     @admin.action(description="Suspend: refuse new mail and hold what waits", permissions=["operate"])
@@ -183,16 +197,24 @@ class UsageCountAdmin(ReadOnlyAdmin):
     ordering = ("-starts_at", "-pk")
 
 
+class WhenLoggedFilter(WhenFilter):
+    """By the time itself: these ids are plain numbers."""
+
+    certain = WhenFilter.certain | {"user", "object_id"}
+
+    def since(self, queryset: QuerySet[Any], span: timedelta) -> QuerySet[Any]:
+        return queryset.filter(action_time__gte=clock.now() - span)
+
+
 @admin.register(LogEntry)
 class LogEntryAdmin(ReadOnlyAdmin):
     """Who did what in this console."""
 
     list_display = ("action_time", "user", "action_flag", "content_type", "thing", "change")
-    list_filter = ("action_flag",)
+    list_filter = (WhenLoggedFilter, "action_flag")
     list_select_related = ("user", "content_type")
     search_fields = ("user__email", "object_id__exact")
     fields = ("action_time", "user", "action_flag", "content_type", "thing", "change")
-    paginator = BoundedPaginator
 
     @admin.display(description="what")
     def thing(self, entry: LogEntry) -> SafeString | str:
