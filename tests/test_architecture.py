@@ -33,7 +33,7 @@ ACROSS_WORKSPACES = {
     "apps/domains/services.py": "bulk inserts, and keys for the delivery of many workspaces' mail at once",
     "apps/suppressions/services.py": "bulk inserts for several workspaces, each row naming its own",
     "apps/messages/api/filters.py": "a subquery that is bound to the outer row's workspace",
-    "apps/messages/services/release.py": "an operator lets wait no longer what waits, whoever it belongs to",
+    "apps/messages/services/interventions.py": "an operator stops or frees what waits, whoever it belongs to",
     "apps/messages/services/outcomes.py": "one transaction records what became of many workspaces' mail",
 }
 # The console and the delivery engine work across workspaces by their nature.

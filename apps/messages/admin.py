@@ -4,7 +4,8 @@ from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.db.models import Exists, OuterRef, Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
@@ -14,7 +15,7 @@ from apps.core.ids import parse_id
 from apps.events.models import Event
 from apps.events.types import ResourceType
 from apps.messages.models import Attempt, Bounce, Message, MessageContent, Recipient
-from apps.messages.services.release import make_due
+from apps.messages.operations import MAX_RECIPIENTS, Verb, operate
 from apps.messages.states import OPEN
 from apps.messages.waits import EXPLANATIONS, WaitCode
 from apps.suppressions.models import Suppression
@@ -216,7 +217,7 @@ class RecipientAdmin(IdSearch, ReadOnlyAdmin):
     search_fields = ("email__exact",)
     search_help_text = "An id, or a whole address as it was sent to."
     inlines = (AttemptInline, BounceInline)
-    actions = ("try_now",)
+    actions = ("retry_now", "release", "hold", "cancel")
     fieldsets = (
         (None, {"fields": ("status", "email", "name", "kind", "message_page", "workspace")}),
         (
@@ -242,15 +243,47 @@ class RecipientAdmin(IdSearch, ReadOnlyAdmin):
     def who(self, row: Recipient) -> str:
         return EXPLANATIONS[WaitCode(row.wait_code)].who_can_change_it if row.wait_code else "-"
 
-    @admin.action(description="Try now", permissions=["operate"])
-    def try_now(self, request: HttpRequest, queryset: QuerySet[Recipient]) -> None:
-        """Makes due what waits for a time or for a person; what a worker holds is left alone."""
-        rows = list(queryset)
-        released = make_due([row.pk for row in rows])
-        for row in rows:
-            if row.pk in released:
-                self.log_change(request, row, "Made due now.")
-        messages.success(request, f"Due now: {len(released)} of the {len(rows)} chosen.")
+    @admin.action(description="Retry now", permissions=["operate"])
+    def retry_now(self, request: HttpRequest, queryset: QuerySet[Recipient]) -> None:
+        self._operate(request, Verb.RETRY_NOW, queryset)
+
+    @admin.action(description="Release", permissions=["operate"])
+    def release(self, request: HttpRequest, queryset: QuerySet[Recipient]) -> None:
+        self._operate(request, Verb.RELEASE, queryset)
+
+    @admin.action(description="Hold", permissions=["operate"])
+    def hold(self, request: HttpRequest, queryset: QuerySet[Recipient]) -> None:
+        self._operate(request, Verb.HOLD, queryset)
+
+    @admin.action(description="Cancel", permissions=["operate"])
+    def cancel(self, request: HttpRequest, queryset: QuerySet[Recipient]) -> HttpResponse | None:
+        """Asks first, because nobody can take it back; a second request with `confirmed` cancels."""
+        if "confirmed" in request.POST:
+            self._operate(request, Verb.CANCEL, queryset)
+            return None
+        rows = self._chosen(request, queryset)
+        if not rows:
+            return None
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Cancel delivery",
+            "opts": self.opts,
+            "rows": rows,
+            "is_from_page": "from_page" in request.POST,
+        }
+        return TemplateResponse(request, "admin/mail_messages/recipient/cancel.html", context)
+
+    def _operate(self, request: HttpRequest, verb: Verb, queryset: QuerySet[Recipient]) -> None:
+        if rows := self._chosen(request, queryset):
+            operate(request, verb, rows, reason=request.POST.get("reason", ""))
+
+    def _chosen(self, request: HttpRequest, queryset: QuerySet[Recipient]) -> list[Recipient]:
+        """The rows, or none where there are more than one request may change."""
+        rows = list(queryset[: MAX_RECIPIENTS + 1])
+        if len(rows) <= MAX_RECIPIENTS:
+            return rows
+        messages.error(request, f"Nothing was changed: choose at most {MAX_RECIPIENTS:,} recipients at once.")
+        return []
 
 
 class OfRecipient(IdSearch, ReadOnlyAdmin):

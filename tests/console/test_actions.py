@@ -198,7 +198,7 @@ def test_lifting_suppressions_is_an_event(console: Client, shop: Workspace) -> N
 def test_a_held_recipient_is_made_due(console: Client, shop: Workspace) -> None:
     make_domain(shop)
     recipient = hold(make_message(shop))
-    act(console, "mail_messages/recipient", "try_now", recipient.pk)
+    act(console, "mail_messages/recipient", "retry_now", recipient.pk)
     recipient.refresh_from_db()
     assert recipient.next_attempt_at <= clock.now()
     assert recipient.crashes == 0
@@ -208,7 +208,7 @@ def test_a_recipient_that_a_worker_holds_is_left_alone(console: Client, shop: Wo
     make_domain(shop)
     recipient = hold(make_message(shop))
     Recipient.objects.of(shop.pk).update(lease_until=clock.now())
-    act(console, "mail_messages/recipient", "try_now", recipient.pk)
+    act(console, "mail_messages/recipient", "retry_now", recipient.pk)
     recipient.refresh_from_db()
     assert recipient.next_attempt_at is None
 
