@@ -9,9 +9,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
-from django.views.decorators.clickjacking import xframe_options_sameorigin
-from django.views.decorators.http import require_safe
 
+from apps.core import inert
 from apps.core.admin import ReadOnlyAdmin, list_link, page_link
 from apps.delivery import inbox
 from apps.delivery.models import CapturedMessage, Destination, Drain
@@ -22,8 +21,6 @@ from apps.workspaces.admin import WorkspaceFilter
 SUBJECT_SHOWN = 90
 # Inboxes offered as a filter: those of the newest mail, because naming all of them would read the whole table.
 NEWEST_READ, INBOXES_OFFERED = 500, 15
-# The page of somebody else's making: nothing runs, nothing is fetched, and it belongs to no origin.
-PREVIEW_POLICY = "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 @admin.register(Destination)
@@ -101,11 +98,12 @@ class CapturedMessageAdmin(ReadOnlyAdmin):
 
     def preview_view(self, request: HttpRequest, pk: object) -> HttpResponse:
         """The HTML part alone, for the frame of the message's page."""
-        return _preview(request, inbox.read(bytes(self._row(request, pk).source)).html or "")
+        return inert.preview(request, inbox.read(bytes(self._row(request, pk).source)).html or "")
 
     def source_view(self, request: HttpRequest, pk: object) -> HttpResponse:
         """The message as it was captured, byte for byte, to keep and not to open here."""
-        return _source(request, self._row(request, pk))
+        row = self._row(request, pk)
+        return inert.download(request, bytes(row.source), name=str(row.pk))
 
     @admin.display(description="subject")
     def subject_shown(self, row: CapturedMessage) -> str:
@@ -145,29 +143,3 @@ class CapturedMessageAdmin(ReadOnlyAdmin):
         if row is None or not self.has_view_permission(request, row):
             raise Http404
         return row
-
-
-@require_safe
-@xframe_options_sameorigin
-def _preview(request: HttpRequest, html: str) -> HttpResponse:
-    return HttpResponse(
-        html,
-        content_type="text/html; charset=utf-8",
-        headers={
-            "Content-Security-Policy": PREVIEW_POLICY,
-            "X-Content-Type-Options": "nosniff",
-            "Referrer-Policy": "no-referrer",
-        },
-    )
-
-
-@require_safe
-def _source(request: HttpRequest, row: CapturedMessage) -> HttpResponse:
-    return HttpResponse(
-        bytes(row.source),
-        content_type="text/plain; charset=utf-8",
-        headers={
-            "Content-Disposition": f'attachment; filename="{row.pk}.eml"',
-            "X-Content-Type-Options": "nosniff",
-        },
-    )

@@ -1,4 +1,4 @@
-"""Messages and what became of them, to read; and the one switch for recipients that wait for a person."""
+"""Messages and what became of them, to read; and what an operator may do to recipients."""
 
 from typing import Any, ClassVar
 
@@ -57,21 +57,6 @@ class QueueFilter(admin.SimpleListFilter):
         return queryset.filter(is_work, status=self.value())
 
 
-class RecipientInline(ReadOnlyInline):
-    model = Recipient
-    fields = ("kind", "page", "name", "status", "attempt_count", "waits", "next_attempt_at", "last_error")
-    readonly_fields = fields
-    ordering = ("position",)
-
-    @admin.display(description="address")
-    def page(self, row: Recipient) -> SafeString:
-        return page_link(Recipient, row.pk, row.email)
-
-    @admin.display(description="why it waits")
-    def waits(self, row: Recipient) -> str:
-        return _why(row)
-
-
 class AttemptInline(ReadOnlyInline):
     model = Attempt
     fields = ("page", "status", "remote_host", "tls", "smtp_code", "enhanced_code", "response", "finished_at")
@@ -95,6 +80,8 @@ class BounceInline(ReadOnlyInline):
 
 @admin.register(Message)
 class MessageAdmin(IdSearch, ReadOnlyAdmin):
+    """The list; the page of one message is its story (apps.console.story)."""
+
     id_fields = ("pk",)
     list_display = ("created_at", "short_subject", "sender", "status", "attempt_count", "workspace")
     list_filter = ("status", WorkspaceFilter)
@@ -102,22 +89,6 @@ class MessageAdmin(IdSearch, ReadOnlyAdmin):
     search_fields = ("subject", "from_email", "rfc_message_id__exact")
     search_help_text = "An id, the whole address of a recipient, or a part of subject or sender."
     event_resource = ResourceType.MESSAGE
-    inlines = (RecipientInline,)
-    fieldsets = (
-        (None, {"fields": ("status", "subject", "sender", "workspace", "last_error", "links")}),
-        ("Times", {"fields": ("created_at", "sent_at", "failed_at", "updated_at")}),
-        ("Text", {"fields": ("text", "html", "headers")}),
-        (
-            "More",
-            {"fields": ("id", "rfc_message_id", "idempotency_key", "stream", "tags_shown", "attempt_count")},
-        ),
-    )
-
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Texts may hold what concerns nobody here, so seeing them is a permission of its own."""
-        if request.user.has_perm("mail_messages.view_messagecontent"):
-            return self.fieldsets
-        return [fieldset for fieldset in self.fieldsets if fieldset[0] != "Text"]
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Message], search_term: str
@@ -145,22 +116,6 @@ class MessageAdmin(IdSearch, ReadOnlyAdmin):
             (list_link(Recipient, "recipients", message_id=message.pk),),
         ]
         return format_html_join(" · ", "{}", links)
-
-    @admin.display(description="text")
-    def text(self, message: Message) -> SafeString | str:
-        return verbatim(_content(message).text)
-
-    @admin.display(description="HTML source")
-    def html(self, message: Message) -> SafeString | str:
-        return verbatim(_content(message).html)
-
-    @admin.display(description="own headers")
-    def headers(self, message: Message) -> SafeString | str:
-        return as_json(_content(message).headers)
-
-    @admin.display(description="tags")
-    def tags_shown(self, message: Message) -> SafeString | str:
-        return as_json(message.tags)
 
 
 @admin.register(MessageContent)
@@ -371,12 +326,6 @@ class BounceAdmin(OfRecipient):
     @admin.display(description="diagnostic")
     def reply(self, bounce: Bounce) -> str:
         return bounce.diagnostic or "-"
-
-
-def _content(message: Message) -> MessageContent:
-    """The texts; empty ones where they have been deleted already."""
-    content: MessageContent | None = getattr(message, "content", None)
-    return content or MessageContent(message_id=message.pk)
 
 
 def _why(row: Recipient) -> str:
