@@ -15,7 +15,7 @@ from apps.messages.models import Attempt, Message, Recipient
 from apps.messages.services.interventions import retry_now
 from apps.messages.states import Status
 from apps.workspaces.models import Workspace
-from tests.browser.conftest import PHONE, keep_screenshot
+from tests.browser.conftest import DESKTOP, PHONE, keep_screenshot
 from tests.client import SEND, Api, mail
 from tests.factories import make_domain, make_key
 
@@ -72,6 +72,12 @@ def test_the_story_of_a_deferred_and_then_sent_message(
     deliver()
     go_to_story(page, message)
     page.get_by_text("Waiting for example.com: The receiving server asked us to try again later").wait_for()
+    assert fits(page)
+    keep_screenshot(page, "story")
+    page.set_viewport_size(PHONE)
+    assert fits(page)
+    keep_screenshot(page, "story-phone")
+    page.set_viewport_size(DESKTOP)
     page.get_by_role("button", name="Retry now", exact=True).click()
     page.get_by_text("Made due now: 1 recipient.").wait_for()
     deliver()
@@ -82,10 +88,6 @@ def test_the_story_of_a_deferred_and_then_sent_message(
     assert page.locator("details.try").count() == 3
     assert page.locator("details.try[open]").count() == 1
     assert fits(page)
-    keep_screenshot(page, "story")
-    page.set_viewport_size(PHONE)
-    assert fits(page)
-    keep_screenshot(page, "story-phone")
     assert complaints == []
 
 

@@ -56,8 +56,10 @@ def headline(message: Message, rows: Sequence[Recipient], *, now: datetime) -> s
 
 
 def span(length: timedelta) -> str:
-    """`1.2 s`, `4 min`, `2 h 5 min`: as exact as somebody wants to know it."""
+    """`31 ms`, `1.2 s`, `4 min`, `2 h 5 min`: as exact as somebody wants to know it."""
     seconds = max(0.0, length.total_seconds())
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
     if seconds < 60:
         return f"{seconds:.1f} s"
     hours, minutes = divmod(round(seconds / 60), 60)
