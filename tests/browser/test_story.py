@@ -71,7 +71,7 @@ def test_the_story_of_a_deferred_and_then_sent_message(
     message = sent(api, ["Ada <defer+1@example.com>", "grace@example.org"], html=HTML)
     deliver()
     go_to_story(page, message)
-    page.get_by_text("Waiting for example.com: The receiving server asked us to try again later").wait_for()
+    page.get_by_text("Waiting for example.com: the receiving server asked us to try again later").wait_for()
     assert fits(page)
     keep_screenshot(page, "story")
     page.set_viewport_size(PHONE)
@@ -98,7 +98,7 @@ def test_an_operator_holds_releases_and_cancels(
     go_to_story(page, message)
     page.locator("summary", has_text="Hold").click()
     page.locator("details[open]").get_by_label("Reason").fill("wrong prices")
-    page.get_by_role("button", name="Hold it").click()
+    page.get_by_role("button", name="Hold", exact=True).click()
     page.get_by_text("Held: 1 recipient.").wait_for()
     deliver()
     assert recipients(message).get().wait_detail == "ops@example.com: wrong prices"
@@ -108,7 +108,7 @@ def test_an_operator_holds_releases_and_cancels(
     assert recipients(message).get().status == Status.QUEUED
 
     page.locator("summary", has_text="Cancel").click()
-    page.get_by_role("button", name="Yes, cancel it").click()
+    page.get_by_role("button", name="Yes, cancel").click()
     page.get_by_text("Canceled: 1 recipient.").wait_for()
     deliver()
     assert recipients(message).get().status == Status.FAILED

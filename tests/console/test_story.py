@@ -94,7 +94,7 @@ def test_a_deferred_message_says_why_until_when_and_whose_turn_it_is(console: Cl
             status=Status.DEFERRED, wait_code=WaitCode.RETRY, wait_detail="451 4.7.1 later", next_attempt_at=due
         )
         page = shown(console.get(url(message)))
-    assert "Waiting for example.com: The receiving server asked us to try again later (451 4.7.1 later)." in page
+    assert "Waiting for example.com: the receiving server asked us to try again later (451 4.7.1 later)." in page
     assert "Nobody needs to do anything." in page
     assert f"at {due:%H:%M:%S} UTC" in page
 
@@ -131,6 +131,7 @@ def test_one_recipient_is_held_and_released_with_the_operators_name(console: Cli
     page = shown(operate(console, message, "hold", recipient=ada.pk, reason="wrong  prices"))
     assert "Held: 1 recipient." in page
     assert "Held for ada@example.com: wrong prices <em>by ops@example.com</em>" in page
+    assert "Held by an operator, for ada@example.com: ops@example.com: wrong prices" in page
     assert [row.wait_code for row in rows(message)] == [WaitCode.HOLD, ""]
 
     operate(console, message, "release", recipient=ada.pk)

@@ -61,7 +61,7 @@ def span(length: timedelta) -> str:
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 60:
-        return f"{seconds:.1f} s"
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     hours, minutes = divmod(round(seconds / 60), 60)
     if hours >= 48:
         return f"{hours // 24} days"
@@ -88,12 +88,17 @@ def _state(row: Recipient) -> str:
     return EXPLANATIONS[WaitCode(row.wait_code or WaitCode.QUEUED)].sentence
 
 
+def _inside(sentence: str) -> str:
+    """A sentence as a part of another one."""
+    return sentence[:1].lower() + sentence[1:].rstrip(".")
+
+
 def _next(row: Recipient, now: datetime) -> str:
     """Why the most pressing recipient waits, until when, and whose turn it is."""
     if row.in_doubt or row.lease_until is not None:
         return _state(row)
     detail = f" ({row.wait_detail})" if row.wait_detail else ""
-    told = f"Waiting for {row.email.rpartition('@')[2]}: {_state(row).rstrip('.')}{detail}."
+    told = f"Waiting for {row.email.rpartition('@')[2]}: {_inside(_state(row))}{detail}."
     if row.wait_code in FOR_A_PERSON:
         return f"{told} It goes nowhere until it is released."
     if row.next_attempt_at is not None and row.next_attempt_at > now:

@@ -8,8 +8,10 @@ from django.contrib.admin.models import LogEntry
 
 from apps.console.story.telling import span
 from apps.events.models import Event
+from apps.events.types import EventType
 from apps.messages.models import Attempt
 from apps.messages.story import LEVELS, sentence
+from apps.messages.waits import EXPLANATIONS, WaitCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,18 @@ def timeline(events: Sequence[Event], attempts: Sequence[Attempt], entries: Sequ
 
 def _of_events(events: Sequence[Event]) -> Iterator[Moment]:
     for event in events:
-        yield Moment(event.created_at, sentence(event), LEVELS.get(event.type, "info"))  # type: ignore[call-overload]
+        level = LEVELS.get(event.type, "info")  # type: ignore[call-overload]
+        yield Moment(event.created_at, _told(event), level)
+
+
+def _told(event: Event) -> str:
+    """The reason to wait itself, where the event has one: its label knows only that something waits."""
+    reason = event.data.get("reason")
+    if event.type != EventType.MESSAGE_DEFERRED or reason not in set(WaitCode):
+        return sentence(event)
+    text = f"{EXPLANATIONS[WaitCode(reason)].sentence.rstrip('.')}, for {event.data.get('recipient')}"
+    said = event.data.get("response") or event.data.get("detail")
+    return f"{text}: {said}" if said and said != EXPLANATIONS[WaitCode(reason)].sentence else text
 
 
 def _of_attempts(attempts: Sequence[Attempt], events: Sequence[Event]) -> Iterator[Moment]:
