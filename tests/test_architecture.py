@@ -38,7 +38,7 @@ ACROSS_WORKSPACES = {
     "apps/suppressions/services.py": "bulk inserts for several workspaces, each row naming its own",
     "apps/messages/api/filters.py": "a subquery that is bound to the outer row's workspace",
     "apps/messages/lists.py": "the console looks for an address in every workspace",
-    "apps/messages/services/release.py": "an operator lets wait no longer what waits, whoever it belongs to",
+    "apps/messages/services/interventions.py": "an operator stops or frees what waits, whoever it belongs to",
     "apps/messages/services/outcomes.py": "one transaction records what became of many workspaces' mail",
 }
 # The console and the delivery engine work across workspaces by their nature.

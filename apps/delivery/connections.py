@@ -13,7 +13,18 @@ from apps.delivery.database import DatabaseAway
 from apps.delivery.routing import Destination, Router
 from apps.delivery.services.gate import Gate
 from apps.delivery.work import Carriage, Carried, NotCarried, Parcel, TooSlow, Unwritable
-from apps.protocols.smtp import Answer, Envelope, Failure, FailureKind, Phase, Session, Target, connect
+from apps.protocols.smtp import (
+    Answer,
+    Envelope,
+    Exchange,
+    Failure,
+    FailureKind,
+    Phase,
+    Remark,
+    Session,
+    Target,
+    connect,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +35,9 @@ FEWER_SECONDS = 60.0
 # A domain may name a thousand servers that never answer; it does not get our whole day.
 MAX_ADDRESSES = 5
 OPEN_SECONDS = 120.0
+# Heads the conversation of all but the first message on a connection.
+REUSED = (Exchange("", Remark("on a connection that was already open")),)
+TLS_SHOWN = 200
 
 
 @dataclass(slots=True)
@@ -46,6 +60,12 @@ class Errand:
 class _Opened:
     session: Session
     target: Target
+    # Also what was said to servers that did not let us in before this one did.
+    opening: tuple[Exchange, ...]
+
+    @property
+    def way_here(self) -> tuple[Exchange, ...]:
+        return REUSED if self.session.transactions else self.opening
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +73,7 @@ class _Unopened:
     answer: Answer
     host: str
     address: str
+    transcript: tuple[Exchange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +271,7 @@ class Pool:
         async def before_data(accepted: Sequence[str]) -> bool:
             return await self._gate.passes([by_address[address] for address in accepted])
 
+        way_here = opened.way_here
         envelope = Envelope(parcel.sender, parcel.addresses, smtputf8=parcel.letter.needs_smtputf8)
         transaction = await opened.session.send(envelope, parcel.letter.content, before_data=before_data)
         if transaction.stale_connection:
@@ -264,12 +286,13 @@ class Pool:
             host=opened.target.host,
             address=opened.target.address,
             tls=_tls(opened.session),
-            transcript=transaction.transcript,
+            transcript=(*way_here, *transaction.transcript),
             is_ambiguous=transaction.ambiguous,
         )
 
     async def _open(self, hosts: tuple[str, ...]) -> _Opened | _Unopened:
         """The first server that lets us in: the addresses of the hosts, in order (RFC 5321 section 5.1)."""
+        said: list[Exchange] = []
         tried = 0
         last = _Unopened(Failure(FailureKind.UNREACHABLE, Phase.CONNECT, "there is no server to try", 0), "", "")
         for host in hosts:
@@ -280,8 +303,9 @@ class Pool:
             for target in targets:
                 opened = await connect(target, self._router.policy(target))
                 if isinstance(opened, Session):
-                    return _Opened(opened, target)
-                last = _Unopened(opened, target.host, target.address)
+                    return _Opened(opened, target, (*said, *opened.opening))
+                said += opened.transcript
+                last = _Unopened(opened.answer, target.host, target.address, tuple(said))
                 tried += 1
                 if tried == MAX_ADDRESSES:
                     return last
@@ -298,6 +322,7 @@ class Pool:
             transport=self.destination.transport,
             host=unopened.host,
             address=unopened.address,
+            transcript=unopened.transcript,
             is_unreachable=True,
         )
 
@@ -307,6 +332,5 @@ def _is_aborted(answer: Answer) -> bool:
 
 
 def _tls(session: Session) -> str:
-    if session.tls is None:
-        return ""
-    return f"{session.tls.version}, {session.tls.cipher}, {'verified' if session.tls.verified else 'not verified'}"
+    """The decision in words, as long as its column."""
+    return session.tls.line if session.tls is not None else f"in clear: {session.in_clear}"[:TLS_SHOWN]

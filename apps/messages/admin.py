@@ -1,10 +1,11 @@
-"""Messages and what became of them, to read; and the one switch for recipients that wait for a person."""
+"""Messages and what became of them, to read; and what an operator may do to recipients."""
 
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
@@ -23,27 +24,12 @@ from apps.events.models import Event
 from apps.events.types import ResourceType
 from apps.messages.lists import IdSearch, QueueFilter, messages_about, recipients_of
 from apps.messages.models import Attempt, Bounce, Message, MessageContent, Recipient
-from apps.messages.services.release import make_due
+from apps.messages.operations import MAX_RECIPIENTS, Verb, operate
 from apps.messages.waits import EXPLANATIONS, WaitCode
 from apps.suppressions.models import Suppression
 from apps.workspaces.admin import WorkspaceFilter
 
 SUBJECT_SHOWN = 80
-
-
-class RecipientInline(ReadOnlyInline):
-    model = Recipient
-    fields = ("kind", "page", "name", "status", "attempt_count", "waits", "next_attempt_at", "last_error")
-    readonly_fields = fields
-    ordering = ("position",)
-
-    @admin.display(description="address")
-    def page(self, row: Recipient) -> SafeString:
-        return page_link(Recipient, row.pk, row.email)
-
-    @admin.display(description="why it waits")
-    def waits(self, row: Recipient) -> str:
-        return _why(row)
 
 
 class AttemptInline(ReadOnlyInline):
@@ -69,6 +55,8 @@ class BounceInline(ReadOnlyInline):
 
 @admin.register(Message)
 class MessageAdmin(IdSearch, ReadOnlyAdmin):
+    """The list; the page of one message is its story (apps.console.story)."""
+
     id_fields = ("pk",)
     list_display = ("created_at", "short_subject", "sender", "status", "attempt_count", "workspace")
     list_filter = (WhenFilter, "status", WorkspaceFilter)
@@ -76,22 +64,6 @@ class MessageAdmin(IdSearch, ReadOnlyAdmin):
     search_fields = ("subject", "from_email")
     search_help_text = "An id or a recipient's whole address, at any time; or a part of subject or sender."
     event_resource = ResourceType.MESSAGE
-    inlines = (RecipientInline,)
-    fieldsets = (
-        (None, {"fields": ("status", "subject", "sender", "workspace", "last_error", "links")}),
-        ("Times", {"fields": ("created_at", "sent_at", "failed_at", "updated_at")}),
-        ("Text", {"fields": ("text", "html", "headers")}),
-        (
-            "More",
-            {"fields": ("id", "rfc_message_id", "idempotency_key", "stream", "tags_shown", "attempt_count")},
-        ),
-    )
-
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Texts may hold what concerns nobody here, so seeing them is a permission of its own."""
-        if request.user.has_perm("mail_messages.view_messagecontent"):
-            return self.fieldsets
-        return [fieldset for fieldset in self.fieldsets if fieldset[0] != "Text"]
 
     def addressed(self, queryset: QuerySet[Any], address: str) -> QuerySet[Any]:
         return messages_about(queryset, address)
@@ -113,22 +85,6 @@ class MessageAdmin(IdSearch, ReadOnlyAdmin):
             (list_link(Recipient, "recipients", message_id=message.pk),),
         ]
         return format_html_join(" · ", "{}", links)
-
-    @admin.display(description="text")
-    def text(self, message: Message) -> SafeString | str:
-        return verbatim(_content(message).text)
-
-    @admin.display(description="HTML source")
-    def html(self, message: Message) -> SafeString | str:
-        return verbatim(_content(message).html)
-
-    @admin.display(description="own headers")
-    def headers(self, message: Message) -> SafeString | str:
-        return as_json(_content(message).headers)
-
-    @admin.display(description="tags")
-    def tags_shown(self, message: Message) -> SafeString | str:
-        return as_json(message.tags)
 
 
 @admin.register(MessageContent)
@@ -186,7 +142,7 @@ class RecipientAdmin(IdSearch, ReadOnlyAdmin):
     search_fields = ("email__exact",)
     search_help_text = "An id, or a whole address as it was sent to."
     inlines = (AttemptInline, BounceInline)
-    actions = ("try_now",)
+    actions = ("retry_now", "release", "hold", "cancel")
     fieldsets = (
         (None, {"fields": ("status", "email", "name", "kind", "message_page", "workspace")}),
         (
@@ -215,15 +171,47 @@ class RecipientAdmin(IdSearch, ReadOnlyAdmin):
     def who(self, row: Recipient) -> str:
         return EXPLANATIONS[WaitCode(row.wait_code)].who_can_change_it if row.wait_code else "-"
 
-    @admin.action(description="Try now", permissions=["operate"])
-    def try_now(self, request: HttpRequest, queryset: QuerySet[Recipient]) -> None:
-        """Makes due what waits for a time or for a person; what a worker holds is left alone."""
-        rows = list(queryset)
-        released = make_due([row.pk for row in rows])
-        for row in rows:
-            if row.pk in released:
-                self.log_change(request, row, "Made due now.")
-        messages.success(request, f"Due now: {len(released)} of the {len(rows)} chosen.")
+    @admin.action(description="Retry now", permissions=["operate"])
+    def retry_now(self, request: HttpRequest, queryset: QuerySet[Recipient]) -> None:
+        self._operate(request, Verb.RETRY_NOW, queryset)
+
+    @admin.action(description="Release", permissions=["operate"])
+    def release(self, request: HttpRequest, queryset: QuerySet[Recipient]) -> None:
+        self._operate(request, Verb.RELEASE, queryset)
+
+    @admin.action(description="Hold", permissions=["operate"])
+    def hold(self, request: HttpRequest, queryset: QuerySet[Recipient]) -> None:
+        self._operate(request, Verb.HOLD, queryset)
+
+    @admin.action(description="Cancel", permissions=["operate"])
+    def cancel(self, request: HttpRequest, queryset: QuerySet[Recipient]) -> HttpResponse | None:
+        """Asks first, because nobody can take it back; a second request with `confirmed` cancels."""
+        if "confirmed" in request.POST:
+            self._operate(request, Verb.CANCEL, queryset)
+            return None
+        rows = self._chosen(request, queryset)
+        if not rows:
+            return None
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Cancel delivery",
+            "opts": self.opts,
+            "rows": rows,
+            "is_from_page": "from_page" in request.POST,
+        }
+        return TemplateResponse(request, "admin/mail_messages/recipient/cancel.html", context)
+
+    def _operate(self, request: HttpRequest, verb: Verb, queryset: QuerySet[Recipient]) -> None:
+        if rows := self._chosen(request, queryset):
+            operate(request, verb, rows, reason=request.POST.get("reason", ""))
+
+    def _chosen(self, request: HttpRequest, queryset: QuerySet[Recipient]) -> list[Recipient]:
+        """The rows, or none where there are more than one request may change."""
+        rows = list(queryset[: MAX_RECIPIENTS + 1])
+        if len(rows) <= MAX_RECIPIENTS:
+            return rows
+        messages.error(request, f"Nothing was changed: choose at most {MAX_RECIPIENTS:,} recipients at once.")
+        return []
 
 
 class OfRecipient(IdSearch, ReadOnlyAdmin):
@@ -315,12 +303,6 @@ class BounceAdmin(OfRecipient):
     @admin.display(description="diagnostic")
     def reply(self, bounce: Bounce) -> str:
         return bounce.diagnostic or "-"
-
-
-def _content(message: Message) -> MessageContent:
-    """The texts; empty ones where they have been deleted already."""
-    content: MessageContent | None = getattr(message, "content", None)
-    return content or MessageContent(message_id=message.pk)
 
 
 def _why(row: Recipient) -> str:

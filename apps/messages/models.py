@@ -118,7 +118,8 @@ class Attempt(TenantModel):
     transport = models.CharField(max_length=10, blank=True)
     remote_host = models.CharField(max_length=253, blank=True)
     remote_address = models.CharField(max_length=45, blank=True)
-    tls = models.CharField(max_length=80, blank=True)
+    # The decision in words: how it was protected, or that it went in clear and why.
+    tls = models.CharField(max_length=200, blank=True)
     smtp_code = models.PositiveSmallIntegerField(null=True)
     enhanced_code = models.CharField(max_length=12, blank=True)
     response = models.TextField(blank=True)

@@ -14,6 +14,11 @@ class WaitCode(models.TextChoices):
     WORKSPACE_SUSPENDED = "workspace_suspended"
     CONFIGURATION = "configuration"
     QUARANTINE = "quarantine"
+    HOLD = "hold"
+
+
+# No time ends these waits, only somebody who releases the recipient.
+FOR_A_PERSON = frozenset({WaitCode.QUARANTINE, WaitCode.HOLD})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,7 @@ EXPLANATIONS = {
         "A worker died each time it handled this recipient.",
         "the operator of this server: look, then release it",
     ),
+    WaitCode.HOLD: Explanation("Held by an operator.", "an operator of this server, by releasing it"),
 }
 
 

@@ -25,7 +25,14 @@ from apps.protocols.reply_rules import (
 )
 from apps.protocols.smtp_wire import Failure, FailureKind, Phase, Reply
 
-__all__ = ["Bounce", "Charge", "Fault", "Meaning", "read"]
+__all__ = ["Bounce", "Charge", "Fault", "Meaning", "explanation_of", "read"]
+
+_SHARED_RULE = "_shared"
+_MEANINGS = (
+    *(rule.meaning for rule in (*ENHANCED, *PLAIN, *BEFORE_MAIL)),
+    *(DEFERRED, ACCEPTED, SENDER, *REFUSED.values(), *FAILURES.values()),
+)
+_EXPLANATIONS = {meaning.rule: meaning.explanation for meaning in _MEANINGS}
 
 # Said before there is a message: these are about this server and us, never about a recipient.
 _OPENING = frozenset({Phase.CONNECT, Phase.BANNER, Phase.EHLO, Phase.STARTTLS, Phase.AUTH, Phase.RSET})
@@ -45,8 +52,13 @@ def read(reply: Reply | Failure, *, recipients: int = 1) -> Meaning:
         return ACCEPTED if reply.code < 300 else FAILURES[FailureKind.PROTOCOL]
     meaning = _settled(reply, _matched(reply))
     if meaning.suppress and recipients > 1 and reply.command in _SHARED:
-        return replace(meaning, suppress=False, bounce=None, rule=f"{meaning.rule}_shared")
+        return replace(meaning, suppress=False, bounce=None, rule=f"{meaning.rule}{_SHARED_RULE}")
     return meaning
+
+
+def explanation_of(rule: str) -> str:
+    """What the rule of this name says of a reply, or nothing where there is no such rule any more."""
+    return _EXPLANATIONS.get(rule.removesuffix(_SHARED_RULE), "")
 
 
 def _matched(reply: Reply) -> Meaning:

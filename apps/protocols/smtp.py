@@ -19,6 +19,7 @@ from apps.protocols.smtp_session import (
     Envelope,
     Exchange,
     Features,
+    Remark,
     Session,
     Timeouts,
     Tls,
@@ -37,6 +38,8 @@ __all__ = [
     "Features",
     "Phase",
     "Policy",
+    "Refusal",
+    "Remark",
     "Reply",
     "Session",
     "Target",
@@ -57,6 +60,8 @@ class TlsMode(StrEnum):
     VERIFY = "verify"  # STARTTLS, and the certificate must convince
     IMPLICIT = "implicit"  # TLS from the first byte (RFC 8314), and the certificate must convince
 
+
+HIDDEN = "***"
 
 _VERIFIED = frozenset({TlsMode.VERIFY, TlsMode.IMPLICIT})
 
@@ -81,18 +86,30 @@ class Policy:
     ca_file: str | None = None  # trusted beside nothing else, where the certificate is checked
 
 
-async def connect(target: Target, policy: Policy) -> Session | Reply | Failure:
-    """A session ready for mail, or the reply or failure that stood in the way.
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The reply or failure that stood in the way of a session, and what had been said until then."""
+
+    answer: Answer
+    transcript: tuple[Exchange, ...]
+
+
+async def connect(target: Target, policy: Policy) -> Session | Refusal:
+    """A session ready for mail, or what stood in the way.
 
     With opportunistic TLS a failed handshake leads to a second connection in clear. Raises ValueError for a
     target or policy that no conversation could be opened with.
     """
     _check(target, policy)
     opened = await _Opening(target, policy).run()
-    if policy.tls is TlsMode.OPPORTUNISTIC and isinstance(opened, Failure) and opened.kind is FailureKind.TLS:
+    if policy.tls is TlsMode.OPPORTUNISTIC and isinstance(opened, Refusal) and _is_tls_failure(opened.answer):
         # RFC 3207 section 4.1 leaves the choice to the client; mail in clear is what "opportunistic" accepts.
-        opened = await _Opening(target, replace(policy, tls=TlsMode.NONE)).run()
+        opened = await _Opening(target, replace(policy, tls=TlsMode.NONE), after=opened).run()
     return opened
+
+
+def _is_tls_failure(answer: Answer) -> bool:
+    return isinstance(answer, Failure) and answer.kind is FailureKind.TLS
 
 
 def _check(target: Target, policy: Policy) -> None:
@@ -115,14 +132,17 @@ class _Ended(Exception):
 class _Opening:
     """The steps from no connection to a session."""
 
-    def __init__(self, target: Target, policy: Policy) -> None:
+    def __init__(self, target: Target, policy: Policy, *, after: Refusal | None = None) -> None:
         self._target, self._policy, self._wait = target, policy, policy.timeouts
+        self._call = f"<connect to {target.host} [{target.address}]:{target.port}>"
+        self._transcript = list(after.transcript) if after is not None else []
+        self._in_clear = f"handshake failed, {after.answer.line}" if after is not None else "no TLS was asked for"
         self._loop = asyncio.get_running_loop()
         self._until = self._loop.time() + self._wait.total
         self._wire = Wire(self._loop)
         self._tls: Tls | None = None
 
-    async def run(self) -> Session | Reply | Failure:
+    async def run(self) -> Session | Refusal:
         try:
             await self._reach()
             if self._policy.tls is TlsMode.IMPLICIT:
@@ -132,11 +152,12 @@ class _Opening:
             await self._authenticate(features)
         except _Ended as ended:
             self._wire.dismiss()
-            return ended.answer
+            return Refusal(ended.answer, tuple(self._transcript))
         except BaseException:
             self._wire.abort()
             raise
-        return Session(features, self._tls, self._wait, self._wire)
+        in_clear = self._in_clear if self._tls is None else ""
+        return Session(features, self._tls, self._wait, self._wire, tuple(self._transcript), in_clear)
 
     async def _reach(self) -> None:
         began = self._loop.time()
@@ -146,10 +167,13 @@ class _Opening:
         except OSError as error:
             milliseconds = round((self._loop.time() - began) * 1000)
             text = clean(error.strerror or str(error)) or "no connection in time"
-            raise _Ended(Failure(_kind(error), Phase.CONNECT, text, milliseconds)) from error
+            failure = Failure(_kind(error), Phase.CONNECT, text, milliseconds)
+            self._transcript.append(Exchange(self._call, failure))
+            raise _Ended(failure) from error
 
     async def _greeting(self) -> None:
-        reply = await self._hear(Phase.BANNER, self._wait.banner)
+        # Where TLS came first, the call has been noted with it.
+        reply = await self._hear("" if self._tls else self._call, Phase.BANNER, self._wait.banner)
         if reply.code != 220:
             raise _Ended(self._sensible(reply))
 
@@ -172,11 +196,13 @@ class _Opening:
         is_optional = mode is TlsMode.OPPORTUNISTIC
         if not features.starttls:
             if is_optional:
+                self._in_clear = "the server does not offer STARTTLS"
                 return features
             raise self._failed(FailureKind.NOT_OFFERED, Phase.STARTTLS, "the server does not offer STARTTLS")
         reply = await self._ask("STARTTLS", Phase.STARTTLS, self._wait.helo)
         if reply.code != 220:
             if is_optional and self._wire.is_open:
+                self._in_clear = f"the server refused STARTTLS, {reply.line}"
                 return features
             raise _Ended(self._sensible(reply))
         await self._handshake(Phase.STARTTLS)
@@ -184,7 +210,8 @@ class _Opening:
         return await self._introduce()
 
     async def _handshake(self, phase: Phase) -> None:
-        verified = self._policy.tls in _VERIFIED
+        verified, began = self._policy.tls in _VERIFIED, self._loop.time()
+        label = "<TLS handshake>" if phase is Phase.STARTTLS else self._call
         failure = await self._wire.start_tls(
             _context(verified, self._policy.ca_file),
             self._target.host,
@@ -192,11 +219,14 @@ class _Opening:
             by=self._by(self._wait.tls),
         )
         if failure is not None:
+            self._transcript.append(Exchange(label, failure))
             raise _Ended(failure)
         state = self._wire.ssl_object
         cipher = state.cipher() if state is not None else None
         version = state.version() if state is not None else None
         self._tls = Tls(version or "unknown", cipher[0] if cipher else "unknown", verified)
+        milliseconds = round((self._loop.time() - began) * 1000)
+        self._transcript.append(Exchange(label, Remark(self._tls.line, milliseconds)))
 
     async def _authenticate(self, features: Features) -> None:
         if self._policy.credentials is None:
@@ -217,22 +247,27 @@ class _Opening:
     async def _plain(self, user: str, password: str) -> Reply:
         # RFC 4616 section 2: no identity to act as, so the first field is empty.
         secret = _base64("\0".join(("", user, password)))
-        return await self._ask(f"AUTH PLAIN {secret}", Phase.AUTH, self._wait.auth)
+        return await self._ask("AUTH PLAIN ", Phase.AUTH, self._wait.auth, secret=secret)
 
     async def _login(self, user: str, password: str) -> Reply:
         reply = await self._ask("AUTH LOGIN", Phase.AUTH, self._wait.auth)
         for answer in (user, password):
             if reply.code != 334:
                 break
-            reply = await self._ask(_base64(answer), Phase.AUTH, self._wait.auth)
+            reply = await self._ask("", Phase.AUTH, self._wait.auth, secret=_base64(answer))
         return reply
 
-    async def _ask(self, line: str, phase: Phase, seconds: float) -> Reply:
-        self._wire.write(f"{line}\r\n".encode())
-        return await self._hear(phase, seconds)
+    async def _ask(self, line: str, phase: Phase, seconds: float, *, secret: str = "") -> Reply:
+        """Says the line, with a secret at its end if there is one; that is never written down."""
+        self._wire.write(f"{line}{secret}\r\n".encode())
+        return await self._hear(f"{line}{HIDDEN if secret else ''}", phase, seconds, secret=secret)
 
-    async def _hear(self, phase: Phase, seconds: float) -> Reply:
+    async def _hear(self, sent: str, phase: Phase, seconds: float, *, secret: str = "") -> Reply:
         answer = await self._wire.reply(phase, self._by(seconds))
+        if secret and isinstance(answer, Reply):
+            # "500 unknown command AUTH PLAIN ...": some servers repeat what they did not understand.
+            answer = replace(answer, text=answer.text.replace(secret, HIDDEN))
+        self._transcript.append(Exchange(sent, answer))
         if isinstance(answer, Failure):
             raise _Ended(answer)
         return answer

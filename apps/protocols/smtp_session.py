@@ -73,6 +73,10 @@ class Tls:
     cipher: str
     verified: bool  # the certificate was checked against the name of the host
 
+    @property
+    def line(self) -> str:
+        return f"{self.version}, {self.cipher}, {'verified' if self.verified else 'not verified'}"
+
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
@@ -93,11 +97,19 @@ class Envelope:
 
 
 @dataclass(frozen=True, slots=True)
+class Remark:
+    """What a transcript says where no server spoke."""
+
+    line: str
+    milliseconds: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Exchange:
-    """One thing said and what came back."""
+    """One thing said, or done where it stands in angle brackets, and what came back."""
 
     sent: str
-    answer: Answer
+    answer: Answer | Remark
 
     @property
     def received(self) -> str:
@@ -137,6 +149,8 @@ class Session:
     tls: Tls | None
     timeouts: Timeouts
     wire: Wire = field(repr=False)
+    opening: tuple[Exchange, ...] = ()
+    in_clear: str = ""  # why there is no TLS
     transactions: int = 0  # begun on this session
     _needs_reset: bool = False
     _is_busy: bool = False

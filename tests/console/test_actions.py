@@ -199,7 +199,7 @@ def test_lifting_suppressions_is_an_event(console: Client, shop: Workspace) -> N
 def test_a_held_recipient_is_made_due(console: Client, shop: Workspace) -> None:
     make_domain(shop)
     recipient = hold(make_message(shop))
-    act(console, "mail_messages/recipient", "try_now", recipient.pk)
+    act(console, "mail_messages/recipient", "retry_now", recipient.pk)
     recipient.refresh_from_db()
     assert recipient.next_attempt_at <= clock.now()
     assert recipient.crashes == 0
@@ -209,9 +209,51 @@ def test_a_recipient_that_a_worker_holds_is_left_alone(console: Client, shop: Wo
     make_domain(shop)
     recipient = hold(make_message(shop))
     Recipient.objects.of(shop.pk).update(lease_until=clock.now())
-    act(console, "mail_messages/recipient", "try_now", recipient.pk)
+    act(console, "mail_messages/recipient", "retry_now", recipient.pk)
     recipient.refresh_from_db()
     assert recipient.next_attempt_at is None
+
+
+def test_recipients_are_held_and_released_by_the_list(console: Client, shop: Workspace) -> None:
+    make_domain(shop)
+    rows = Recipient.objects.of(shop.pk)
+    make_message(shop, ["ada@example.com", "bob@example.com"])
+    chosen = rows.values_list("pk", flat=True)
+    act(console, "mail_messages/recipient", "hold", *chosen)
+    assert list(rows.values_list("wait_code", "wait_detail")) == [("hold", "")] * 2
+    act(console, "mail_messages/recipient", "release", *chosen)
+    assert list(rows.values_list("wait_code", flat=True)) == ["", ""]
+    notes = [entry.get_change_message() for entry in LogEntry.objects.order_by("pk")]
+    assert notes[0].startswith("Held for ")
+    assert notes[1].startswith("Released for ")
+
+
+def test_recipients_are_canceled_after_a_question(console: Client, shop: Workspace) -> None:
+    make_domain(shop)
+    make_message(shop)
+    recipient = Recipient.objects.of(shop.pk).get()
+    question = act(console, "mail_messages/recipient", "cancel", recipient.pk)
+    assert "delivery to 1 recipient as failed" in " ".join(question.content.decode().split())
+    recipient.refresh_from_db()
+    assert (recipient.status, LogEntry.objects.count()) == ("queued", 0)
+
+    act(console, "mail_messages/recipient", "cancel", recipient.pk, confirmed="1", reason="twice")
+    recipient.refresh_from_db()
+    assert (recipient.status, recipient.last_error) == ("failed", "Canceled by an operator: twice")
+
+
+@pytest.mark.parametrize("action", ["retry_now", "release", "hold", "cancel"])
+def test_more_recipients_than_one_request_may_change_are_left_alone(
+    action: str, console: Client, shop: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("apps.messages.admin.MAX_RECIPIENTS", 1)
+    make_domain(shop)
+    make_message(shop, ["ada@example.com", "bob@example.com"])
+    before = list(Recipient.objects.of(shop.pk).values())
+    chosen = [row["id"] for row in before]
+    answer = act(console, "mail_messages/recipient", action, *chosen, confirmed="1")
+    assert "Nothing was changed: choose at most 1 recipients at once." in answer.content.decode()
+    assert list(Recipient.objects.of(shop.pk).values()) == before
 
 
 def test_a_resumed_destination_rests_no_more(console: Client) -> None:

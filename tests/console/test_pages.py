@@ -88,7 +88,7 @@ def test_lists_count_no_whole_table(model: type[Model], query: str, console: Cli
 def test_looking_changes_nothing(model: type[Model], console: Client, everything: Workspace) -> None:
     before = everything_stored()
     pages = pages_of(model, console)
-    actions = [f"{pages[0]}?action={name}&_selected_action=1" for name in ("revoke", "try_now", "delete_selected")]
+    actions = [f"{pages[0]}?action={name}&_selected_action=1" for name in ("revoke", "retry_now", "delete_selected")]
     for page in [*pages, *actions]:
         console.get(page)
     assert everything_stored() == before

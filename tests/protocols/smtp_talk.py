@@ -10,6 +10,7 @@ from apps.protocols.smtp import (
     FailureKind,
     Phase,
     Policy,
+    Refusal,
     Reply,
     Session,
     Target,
@@ -42,9 +43,9 @@ async def opened(server: Any, policy: Policy, host: str = CERTIFIED_NAME) -> Ses
 
 
 def refused(server: Any, policy: Policy, host: str = CERTIFIED_NAME) -> Reply | Failure:
-    answer = asyncio.run(connect(Target(host, server.host, server.port), policy))
-    assert not isinstance(answer, Session)
-    return answer
+    refusal = asyncio.run(connect(Target(host, server.host, server.port), policy))
+    assert isinstance(refusal, Refusal)
+    return refusal.answer
 
 
 def on_session(server: Any, work: Callable[[Session], Coroutine[Any, Any, Any]], policy: Policy | None = None) -> Any:

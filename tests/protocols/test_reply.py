@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.protocols.reply import Bounce, Charge, Fault, Meaning, read
+from apps.protocols.reply import Bounce, Charge, Fault, Meaning, explanation_of, read
 from apps.protocols.smtp_wire import Failure, FailureKind, Phase, RawReply, Reply, reply_from
 
 
@@ -288,3 +288,16 @@ def test_whatever_is_said_the_principles_hold(code: int, text: str, phase: Phase
     if code < 500:
         assert not meaning.permanent
         assert meaning.bounce is None
+
+
+@pytest.mark.parametrize(
+    ("rule", "begins"),
+    [
+        ("greylisted", "The server asks unknown senders to come again"),
+        ("no_such_mailbox_shared", "There is no such mailbox."),
+        ("timeout", "The server did not answer in time."),
+        ("a rule of last year", ""),
+    ],
+)
+def test_a_rule_is_explained_by_its_name(rule: str, begins: str) -> None:
+    assert explanation_of(rule)[: len(begins) or None] == begins

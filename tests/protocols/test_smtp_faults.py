@@ -17,6 +17,7 @@ from apps.protocols.smtp import (
     FailureKind,
     Phase,
     Policy,
+    Refusal,
     Reply,
     Session,
     Target,
@@ -48,7 +49,7 @@ async def attempt(
 ) -> list[Transaction] | Reply | Failure:
     session = await connect(Target("raw.test", server.host, server.port), chosen or policy())
     if not isinstance(session, Session):
-        return session
+        return session.answer
     done = []
     for _ in range(messages):
         done.append(await session.send(TO_ONE, content, before_data=consent))
@@ -196,9 +197,10 @@ def test_a_closed_port_is_refused() -> None:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         target = Target("raw.test", "127.0.0.1", held.getsockname()[1])
-        answer = asyncio.run(connect(target, policy()))
+        refusal = asyncio.run(connect(target, policy()))
 
-    assert failure(answer) == (FailureKind.REFUSED, Phase.CONNECT)
+    assert isinstance(refusal, Refusal)
+    assert failure(refusal.answer) == (FailureKind.REFUSED, Phase.CONNECT)
 
 
 # Kept connections that are not there any more.

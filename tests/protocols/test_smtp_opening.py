@@ -1,9 +1,25 @@
 """How an SMTP session is opened: EHLO, TLS in each mode, AUTH, and what is kept back from whom."""
 
+import asyncio
+from typing import Any
+
 import pytest
 
-from apps.protocols.smtp import Answer, Failure, FailureKind, Phase, Policy, Reply, Session, Tls, TlsMode
-from tests.fakes.smtp_sink import CERTIFIED_NAME, RawSmtpServer, SmtpSink
+from apps.protocols.smtp import (
+    Answer,
+    Failure,
+    FailureKind,
+    Phase,
+    Policy,
+    Refusal,
+    Reply,
+    Session,
+    Target,
+    Tls,
+    TlsMode,
+    connect,
+)
+from tests.fakes.smtp_sink import CERTIFIED_NAME, Close, RawSmtpServer, SmtpSink
 from tests.protocols.smtp_talk import (
     CONTENT,
     TO_ONE,
@@ -134,3 +150,86 @@ def test_credentials_stay_here_unless_the_server_proved_its_name(
 
     assert isinstance(answer, Failure)
     assert (answer.kind, answer.text) == (FailureKind.AUTH, "credentials are only sent over verified TLS")
+
+
+# What is written down of it.
+
+
+def opening(server: Any, policy: Policy) -> tuple[list[tuple[str, str]], str]:
+    """What was said, without the parts that differ from run to run, and why it is in clear."""
+
+    async def work(session: Session) -> Session:
+        return session
+
+    session = on_session(server, work, policy)
+    call = f"<connect to {CERTIFIED_NAME} [127.0.0.1]:{server.port}>"
+    said = [(exchange.sent.replace(call, "<call>"), exchange.received) for exchange in session.opening]
+    assert all(exchange.milliseconds >= 0 for exchange in session.opening)
+    return said, session.in_clear
+
+
+def test_the_opening_is_written_down_and_why_it_is_in_clear() -> None:
+    with RawSmtpServer() as server:
+        said, in_clear = opening(server, plain(tls=TlsMode.OPPORTUNISTIC))
+
+    assert [sent for sent, _ in said] == ["<call>", "EHLO client.test"]
+    assert said[0][1].startswith("220 ")
+    assert in_clear == "the server does not offer STARTTLS"
+
+
+def test_a_handshake_is_written_down_with_what_it_gave() -> None:
+    with SmtpSink(starttls=True) as sink:
+        said, in_clear = opening(sink, trusting())
+
+    assert [sent for sent, _ in said] == [
+        "<call>",
+        "EHLO client.test",
+        "STARTTLS",
+        "<TLS handshake>",
+        "EHLO client.test",
+    ]
+    assert said[3][1] == "TLSv1.3, TLS_AES_256_GCM_SHA384, verified"
+    assert in_clear == ""
+
+
+def test_a_failed_handshake_and_the_way_in_clear_after_it_are_written_down() -> None:
+    with RawSmtpServer({"ehlo": "250-raw.test\r\n250 STARTTLS", "starttls": ["220 go", Close()]}) as server:
+        said, in_clear = opening(server, plain(tls=TlsMode.OPPORTUNISTIC))
+
+    sent = [sent for sent, _ in said]
+    assert sent == ["<call>", "EHLO client.test", "STARTTLS", "<TLS handshake>", "<call>", "EHLO client.test"]
+    assert in_clear.startswith("handshake failed, (tls) ")
+
+
+def test_no_tls_is_written_down_as_our_own_wish() -> None:
+    with SmtpSink(starttls=True) as sink:
+        assert opening(sink, plain())[1] == "no TLS was asked for"
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
+def test_credentials_are_never_written_down(mechanism: str) -> None:
+    policy = plain(credentials=("user", "password"))
+    with SmtpSink(auth=("user", "password"), auth_mechanisms=(mechanism,)) as sink:
+        said, _ = opening(sink, policy)
+
+    hidden = [sent for sent, _ in said if "***" in sent]
+    assert hidden == (["AUTH PLAIN ***"] if mechanism == "PLAIN" else ["***", "***"])
+    assert not any(secret in str(said) for secret in ("password", "AHVzZXIAcGFzc3dvcmQ=", "cGFzc3dvcmQ="))
+
+
+def test_credentials_that_the_server_repeats_are_hidden_too() -> None:
+    refusal = "500 5.5.1 unknown command AUTH PLAIN AHVzZXIAcGFzc3dvcmQ="
+    with RawSmtpServer({"ehlo": "250-raw.test\r\n250 AUTH PLAIN", "auth": refusal}) as server:
+        answer = refused(server, plain(credentials=("user", "password")))
+
+    assert answer.line == "500 5.5.1 unknown command AUTH PLAIN ***"
+
+
+def test_a_failed_opening_tells_how_far_it_came() -> None:
+    with RawSmtpServer({"ehlo": "421 4.3.2 busy"}) as server:
+        target = Target(CERTIFIED_NAME, server.host, server.port)
+        refusal = asyncio.run(connect(target, plain()))
+
+    assert isinstance(refusal, Refusal)
+    assert [exchange.sent for exchange in refusal.transcript][1:] == ["EHLO client.test"]
+    assert refusal.transcript[-1].received == "421 4.3.2 busy"

@@ -15,6 +15,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
+from apps.core import inert
 from apps.core.admin import ReadOnlyAdmin
 from apps.delivery.inbox import answers, letter, listing, reading
 from apps.delivery.inbox.listing import View
@@ -107,10 +108,11 @@ class InboxAdmin(ReadOnlyAdmin):
 
     def preview_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         html = letter.read(bytes(self._row(request, pk).source)).html or ""
-        return answers.preview(html, with_images="images" in request.GET)
+        return inert.preview(html, with_images="images" in request.GET)
 
     def source_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
-        return answers.source_file(self._row(request, pk))
+        row = self._row(request, pk)
+        return inert.source_file(bytes(row.source), row.pk)
 
     def attachment_view(self, request: HttpRequest, pk: UUID, number: int) -> HttpResponse:
         attachments = letter.read(bytes(self._row(request, pk).source)).attachments

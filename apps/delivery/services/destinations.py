@@ -7,7 +7,7 @@ from django.db import transaction
 from apps.core import clock
 from apps.delivery.models import Destination
 from apps.delivery.schedule import pause_after
-from apps.messages.services.release import make_due_after
+from apps.messages.services.interventions import make_due_after
 from apps.messages.waits import WaitCode
 
 

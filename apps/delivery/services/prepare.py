@@ -53,7 +53,7 @@ def prepare(claimed: Sequence[Holding], *, budget: int, may_exceed: bool) -> Bat
     stored = load({holding.message_id for holding in holdings})
     workspaces = Workspace.objects.filter(pk__in={holding.workspace_id for holding in holdings})
     suspended = {w.pk for w in workspaces if w.status != Workspace.Status.ACTIVE}
-    keys, sealed = _keys(stored)
+    keys, sealed = keys_of(stored)
     suppressed = suppressed_pairs({address_of(holding) for holding in holdings})
     test_workspaces = {workspace.pk for workspace in workspaces if workspace.is_test}
     sendable, declined = [], []
@@ -73,7 +73,7 @@ def prepare(claimed: Sequence[Holding], *, budget: int, may_exceed: bool) -> Bat
     return Batch(sendable, declined, postponed, sizes, stored, keys, test_workspaces, _troubles())
 
 
-def _keys(stored: Mapping[UUID, Stored]) -> tuple[Keys, Collection[UUID]]:
+def keys_of(stored: Mapping[UUID, Stored]) -> tuple[Keys, Collection[UUID]]:
     """The keys of the senders' domains, and the domains whose keys do not open.
 
     A domain that was deleted and added again signs what was queued before: its messages get its new id here.

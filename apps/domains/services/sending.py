@@ -36,11 +36,18 @@ class KeyRing:
         What is older than every RSA key that is left gets the present one. A second signature is not added later, and
         one that was switched off does not go on.
         """
-        rsa = [dated for dated in self.keys if dated.algorithm == Algorithm.RSA]
+        rsa = self._rsa()
         second = [d for d in self.keys if d.algorithm != Algorithm.RSA and d.state == KeyState.ACTIVE]
         earlier = [dated for dated in rsa if dated.activated_at <= moment]
         main = max(earlier, key=_age) if earlier else max(rsa, key=_age)
         return (main.key, *(dated.key for dated in second if dated.activated_at <= moment))
+
+    def reaches_back_to(self, moment: datetime) -> bool:
+        """Whether the key of that time is still among them."""
+        return any(dated.activated_at <= moment for dated in self._rsa())
+
+    def _rsa(self) -> list[DatedKey]:
+        return [dated for dated in self.keys if dated.algorithm == Algorithm.RSA]
 
 
 def _age(dated: DatedKey) -> datetime:

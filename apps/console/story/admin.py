@@ -1,0 +1,98 @@
+"""The page that tells the story of a message, and the doors of its buttons."""
+
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.views.decorators.http import require_POST, require_safe
+
+from apps.console.story import reading, sent
+from apps.core import inert
+from apps.core.admin import page_url
+from apps.core.ids import parse_id
+from apps.messages.admin import MessageAdmin
+from apps.messages.models import Message, Recipient
+from apps.messages.operations import TAKES_REASON, Verb, offered, operate
+
+
+class StoryAdmin(MessageAdmin):
+    """Messages, each with its story in place of Django's form; nothing on it can be edited."""
+
+    def get_urls(self) -> list[URLPattern]:
+        name = "mail_messages_message"
+        views = (
+            ("operate", require_POST(self.operate_view)),
+            ("html", require_safe(self.html_view)),
+            ("source", require_safe(self.source_view)),
+        )
+        own = [
+            path(f"<uuid:pk>/{word}/", self.admin_site.admin_view(view), name=f"{name}_{word}") for word, view in views
+        ]
+        return own + super().get_urls()
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        if request.method not in {"GET", "HEAD"}:
+            raise PermissionDenied
+        message = self._message(request, object_id)
+        tab = request.GET.get("sent", "")
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "The story of a message",
+            "opts": self.opts,
+            "original": message,
+            "sender": self.sender(message),
+            "links": self.links(message),
+            "story": reading.read(message),
+            "may_operate": self.has_operate_permission(request),
+            "takes_reason": TAKES_REASON,
+            "may_look": request.user.has_perm(sent.PERMISSION),
+            "tabs": sent.TABS,
+            "sent": sent.look(request, message, tab) if tab else None,
+            "with_images": request.GET.get("images") == "1",
+            "is_narrow": request.GET.get("width") == "phone",
+        }
+        return TemplateResponse(request, "admin/mail_messages/message/story.html", context)
+
+    def operate_view(self, request: HttpRequest, pk: object) -> HttpResponse:
+        """One verb, for one recipient or for all to whom it applies."""
+        message = self._message(request, pk)
+        if not self.has_operate_permission(request):
+            raise PermissionDenied
+        if request.POST.get("verb") not in set(Verb):
+            raise Http404
+        verb = Verb(request.POST["verb"])
+        rows = list(Recipient.objects.of(message.workspace_id).filter(message=message).order_by("position"))
+        if chosen := request.POST.get("recipient"):
+            rows = [row for row in rows if str(row.pk) == chosen]
+        else:
+            rows = [row for row in rows if verb in offered(row)]
+        if rows:
+            operate(request, verb, rows, reason=request.POST.get("reason", ""))
+        return HttpResponseRedirect(page_url(Message, message.pk))
+
+    def html_view(self, request: HttpRequest, pk: object) -> HttpResponse:
+        """The HTML part alone, for the frame of the story."""
+        found = sent.look(request, self._message(request, pk), "html")
+        return inert.preview(found.stored.content.html or "", with_images=request.GET.get("images") == "1")
+
+    def source_view(self, request: HttpRequest, pk: object) -> HttpResponse:
+        found = sent.look(request, self._message(request, pk), "source")
+        return inert.source_file(found.source, pk)
+
+    def _message(self, request: HttpRequest, pk: object) -> Message:
+        identifier = parse_id(str(pk))
+        rows = self.get_queryset(request).select_related("workspace")
+        message: Message | None = rows.filter(pk=identifier).first() if identifier else None
+        if message is None:
+            raise Http404
+        if not self.has_view_permission(request, message):
+            raise PermissionDenied
+        return message

@@ -1,0 +1,107 @@
+"""What happened to a message and what comes next, in sentences a person reads."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from apps.messages.models import Message, Recipient
+from apps.messages.operations import Verb, offered
+from apps.messages.states import FINAL, Status
+from apps.messages.waits import EXPLANATIONS, FOR_A_PERSON, WaitCode
+
+# Whose turn it is, the most pressing first: what waits for a person is told before what mends itself.
+URGENCY = (*sorted(FOR_A_PERSON), WaitCode.CONFIGURATION, WaitCode.WORKSPACE_SUSPENDED, WaitCode.DOMAIN_NOT_VERIFIED)
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One recipient as the page shows it."""
+
+    row: Recipient
+    sentence: str
+    detail: str
+    since: datetime | None
+    until: datetime | None
+    until_in: str
+    who: str
+    verbs: Sequence[Verb]
+
+
+def card(row: Recipient, *, now: datetime) -> Card:
+    """What there is to know about one recipient now."""
+    is_open = row.status not in FINAL
+    explanation = EXPLANATIONS[WaitCode(row.wait_code or WaitCode.QUEUED)]
+    is_waiting = is_open and row.lease_until is None
+    return Card(
+        row=row,
+        sentence=_state(row),
+        detail=row.wait_detail if is_open else row.last_error,
+        since=(row.waiting_since or row.queued_at) if is_open else row.finished_at,
+        until=row.next_attempt_at if is_waiting else None,
+        until_in=span(row.next_attempt_at - now) if is_waiting and row.next_attempt_at else "",
+        who=explanation.who_can_change_it if is_waiting else "",
+        verbs=offered(row),
+    )
+
+
+def headline(message: Message, rows: Sequence[Recipient], *, now: datetime) -> str:
+    """What happened, what is next, or why it waits: one line for the whole message."""
+    waiting = [row for row in rows if row.status not in FINAL]
+    ended = Counter(Status(row.status).label.lower() for row in rows if row.status in FINAL)
+    told = [f"{count} of {len(rows)} {label}." for label, count in ended.items()] if len(rows) > 1 else []
+    if waiting:
+        return " ".join([*told, _next(min(waiting, key=_urgency), now)])
+    return " ".join(told) if told else " ".join(_state(row) for row in rows) or "It has no recipients."
+
+
+def span(length: timedelta) -> str:
+    """`31 ms`, `1.2 s`, `4 min`, `2 h 5 min`: as exact as somebody wants to know it."""
+    seconds = max(0.0, length.total_seconds())
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    if hours >= 48:
+        return f"{hours // 24} days"
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
+def _urgency(row: Recipient) -> int:
+    return URGENCY.index(WaitCode(row.wait_code)) if row.wait_code in URGENCY else len(URGENCY)
+
+
+def _state(row: Recipient) -> str:
+    if row.in_doubt:
+        return "It is being handed to the receiving server at this moment."
+    if row.status == Status.SENT:
+        return "Taken by the receiving server."
+    if row.status == Status.BOUNCED:
+        return "Refused because of the recipient."
+    if row.status == Status.SUPPRESSED:
+        return "Not sent: the recipient is suppressed."
+    if row.status == Status.FAILED:
+        return "Given up."
+    if row.lease_until is not None:
+        return "A worker has it in hand at this moment."
+    return EXPLANATIONS[WaitCode(row.wait_code or WaitCode.QUEUED)].sentence
+
+
+def _inside(sentence: str) -> str:
+    """A sentence as a part of another one."""
+    return sentence[:1].lower() + sentence[1:].rstrip(".")
+
+
+def _next(row: Recipient, now: datetime) -> str:
+    """Why the most pressing recipient waits, until when, and whose turn it is."""
+    if row.in_doubt or row.lease_until is not None:
+        return _state(row)
+    detail = f" ({row.wait_detail})" if row.wait_detail else ""
+    told = f"Waiting for {row.email.rpartition('@')[2]}: {_inside(_state(row))}{detail}."
+    if row.wait_code in FOR_A_PERSON:
+        return f"{told} It goes nowhere until it is released."
+    if row.next_attempt_at is not None and row.next_attempt_at > now:
+        told += f" Next try in {span(row.next_attempt_at - now)}, at {row.next_attempt_at:%H:%M:%S} UTC."
+    who = EXPLANATIONS[WaitCode(row.wait_code or WaitCode.QUEUED)].who_can_change_it
+    return f"{told} {'Nobody needs to do anything.' if who.startswith('nobody') else f'Who can change it: {who}.'}"

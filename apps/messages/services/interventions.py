@@ -1,0 +1,157 @@
+"""What an operator does to chosen recipients beside a running engine: hold, release, retry now, cancel.
+
+Each verb takes the claim, from a worker if need be: a higher fence, which the engine's gate compares before anything
+goes out. So what was stopped here stays stopped; what is past the gate already is left alone, and the answer says so.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F
+
+from apps.core import clock
+from apps.messages.models import Recipient
+from apps.messages.services.outcomes import Holding, Outcome, lock_messages, record
+from apps.messages.states import FINAL, Status
+from apps.messages.waits import FOR_A_PERSON, Wait, WaitCode
+
+CANCELED = "Canceled by an operator"
+GONE = "It exists no more."
+ENDED = "It has ended already: {}."
+IN_DOUBT = "It is being handed to the receiving server at this moment; nobody can stop that."
+IN_HAND = "A worker has it in hand at this moment."
+HELD = "It is held: release it."
+HELD_ALREADY = "It is held already."
+QUARANTINED = "It is in quarantine: it goes nowhere until it is released."
+NOT_HELD = "Nobody holds it."
+
+
+@dataclass(frozen=True, slots=True)
+class Intervention:
+    """The recipients that were changed, and for each of the others why it was not."""
+
+    changed: frozenset[UUID]
+    refused: Mapping[UUID, str]
+
+
+Decision = Callable[[Recipient], Outcome | str]
+
+
+def hold(recipient_ids: Collection[UUID], *, reason: str = "") -> Intervention:
+    """Stops these until an operator releases them. Their workspace sees the reason, and not who gave it."""
+    wait = Wait(WaitCode.HOLD, reason)
+
+    def decide(row: Recipient) -> Outcome | str:
+        if row.wait_code in FOR_A_PERSON:
+            return HELD_ALREADY if row.wait_code == WaitCode.HOLD else QUARANTINED
+        return Outcome(_taken_over(row), Status.DEFERRED, wait=wait)
+
+    return _intervene(recipient_ids, decide)
+
+
+def release(recipient_ids: Collection[UUID]) -> Intervention:
+    """Makes due now what is held or in quarantine."""
+    return _intervene(recipient_ids, lambda row: _due_anew(row) if row.wait_code in FOR_A_PERSON else NOT_HELD)
+
+
+def retry_now(recipient_ids: Collection[UUID]) -> Intervention:
+    """Makes due now what waits, whatever for; what somebody holds is for release."""
+    return _intervene(recipient_ids, _retried)
+
+
+def cancel(recipient_ids: Collection[UUID], *, reason: str = "") -> Intervention:
+    """Ends these as failed: they are not sent, and nothing is held against the addresses."""
+    error = f"{CANCELED}: {reason}" if reason else f"{CANCELED}."
+    return _intervene(recipient_ids, lambda row: Outcome(_taken_over(row), Status.FAILED, error=error))
+
+
+def make_due_after(code: WaitCode) -> None:
+    """Makes due at once whatever waits for this reason."""
+    waiting = Recipient.objects.across_workspaces().filter(wait_code=code, lease_until=None).exclude(status__in=FINAL)
+    waiting.exclude(next_attempt_at=None).update(next_attempt_at=clock.database_now())
+
+
+def _retried(row: Recipient) -> Outcome | str:
+    if row.wait_code == WaitCode.HOLD:
+        return HELD
+    if row.lease_until is not None:
+        return IN_HAND
+    if row.wait_code == WaitCode.QUARANTINE:
+        return _due_anew(row)
+    holding = _taken_over(row)
+    return Outcome(holding, _status_again(row), wait=holding.waited_for, retry_in=timedelta(0))
+
+
+def _due_anew(row: Recipient) -> Outcome:
+    """Due without a reason to wait, and under no suspicion: the one claim counted here is our own."""
+    return Outcome(replace(_taken_over(row), crashes=1), _status_again(row), retry_in=timedelta(0))
+
+
+def _status_again(row: Recipient) -> Status:
+    return Status.DEFERRED if row.attempt_count else Status.QUEUED
+
+
+def _intervene(recipient_ids: Collection[UUID], decide: Decision) -> Intervention:
+    """In one go all that nobody else is writing to; then the others, one at a time.
+
+    A worker that renews its leases locks many recipients in no order. Who waits for one of them while it holds no
+    other cannot be part of a deadlock.
+    """
+    chosen = list(dict.fromkeys(recipient_ids))
+    answers = _settle(chosen, decide, may_wait=False)
+    for recipient_id in chosen:
+        if recipient_id not in answers:
+            answers |= _settle([recipient_id], decide, may_wait=True)
+    return Intervention(
+        changed=frozenset(recipient_id for recipient_id in chosen if answers.get(recipient_id) == ""),
+        refused={recipient_id: reason for recipient_id in chosen if (reason := answers.get(recipient_id, GONE))},
+    )
+
+
+def _settle(recipient_ids: Collection[UUID], decide: Decision, *, may_wait: bool) -> dict[UUID, str]:
+    """Decides and writes in one transaction: for each recipient seen nothing, or why it was refused."""
+    rows = Recipient.objects.across_workspaces().filter(pk__in=recipient_ids)
+    with transaction.atomic():
+        # Messages first, as every recorder does.
+        lock_messages(set(rows.values_list("message_id", flat=True)))
+        locked = rows.order_by("pk").select_for_update(skip_locked=not may_wait)
+        decisions = {row.pk: _refusal(row) or decide(row) for row in locked}
+        outcomes = [decision for decision in decisions.values() if isinstance(decision, Outcome)]
+        _claim({outcome.holding.recipient_id for outcome in outcomes})
+        record(outcomes)
+    return {pk: decision if isinstance(decision, str) else "" for pk, decision in decisions.items()}
+
+
+def _refusal(row: Recipient) -> str:
+    """What stands in the way of every verb, or nothing."""
+    if row.status in FINAL:
+        return ENDED.format(Status(row.status).label.lower())
+    return IN_DOUBT if row.in_doubt else ""
+
+
+def _claim(recipient_ids: Collection[UUID]) -> None:
+    """Makes the claims ours for the rest of this transaction; whoever had one finds its fence outdated."""
+    claimed = Recipient.objects.across_workspaces().filter(pk__in=recipient_ids)
+    claimed.update(fence=F("fence") + 1, lease_until=clock.database_now())
+
+
+def _taken_over(row: Recipient) -> Holding:
+    """The claim as `_claim` makes it. A worker's claim was counted as a possible crash, and is given back as none."""
+    return Holding(
+        recipient_id=row.pk,
+        message_id=row.message_id,
+        workspace_id=row.workspace_id,
+        fence=row.fence + 1,
+        email=row.email,
+        lane=row.lane,
+        attempt_count=row.attempt_count,
+        tries=row.tries,
+        crashes=row.crashes + (row.lease_until is None),
+        queued_at=row.queued_at,
+        waited_for=Wait(WaitCode(row.wait_code), row.wait_detail) if row.wait_code else None,
+        waiting_since=row.waiting_since,
+        last_error=row.last_error,
+    )
