@@ -143,7 +143,6 @@ WHITENOISE_USE_FINDERS = True
 # --- API ----------------------------------------------------------------------------------------------------
 API_MAX_BODY_BYTES = 12 * 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = API_MAX_BODY_BYTES
-DATA_UPLOAD_MAX_NUMBER_FIELDS = 1_500  # an action of the console names up to 1,000 rows
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["apps.keys.api.authentication.ApiKeyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["apps.keys.api.permissions.HasScope"],

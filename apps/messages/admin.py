@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -24,7 +24,7 @@ from apps.events.models import Event
 from apps.events.types import ResourceType
 from apps.messages.lists import IdSearch, QueueFilter, messages_about, recipients_of
 from apps.messages.models import Attempt, Bounce, Message, MessageContent, Recipient
-from apps.messages.operations import MAX_RECIPIENTS, Verb, operate
+from apps.messages.operations import Verb, operate
 from apps.messages.waits import EXPLANATIONS, WaitCode
 from apps.suppressions.models import Suppression
 from apps.workspaces.admin import WorkspaceFilter
@@ -189,29 +189,17 @@ class RecipientAdmin(IdSearch, ReadOnlyAdmin):
         if "confirmed" in request.POST:
             self._operate(request, Verb.CANCEL, queryset)
             return None
-        rows = self._chosen(request, queryset)
-        if not rows:
-            return None
         context = {
             **self.admin_site.each_context(request),
             "title": "Cancel delivery",
             "opts": self.opts,
-            "rows": rows,
+            "rows": list(queryset),
             "is_from_page": "from_page" in request.POST,
         }
         return TemplateResponse(request, "admin/mail_messages/recipient/cancel.html", context)
 
     def _operate(self, request: HttpRequest, verb: Verb, queryset: QuerySet[Recipient]) -> None:
-        if rows := self._chosen(request, queryset):
-            operate(request, verb, rows, reason=request.POST.get("reason", ""))
-
-    def _chosen(self, request: HttpRequest, queryset: QuerySet[Recipient]) -> list[Recipient]:
-        """The rows, or none where there are more than one request may change."""
-        rows = list(queryset[: MAX_RECIPIENTS + 1])
-        if len(rows) <= MAX_RECIPIENTS:
-            return rows
-        messages.error(request, f"Nothing was changed: choose at most {MAX_RECIPIENTS:,} recipients at once.")
-        return []
+        operate(request, verb, list(queryset), reason=request.POST.get("reason", ""))
 
 
 class OfRecipient(IdSearch, ReadOnlyAdmin):

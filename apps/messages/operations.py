@@ -19,7 +19,6 @@ from apps.messages.states import FINAL
 from apps.messages.waits import FOR_A_PERSON
 from apps.workspaces.models import User
 
-MAX_RECIPIENTS = 1_000
 MAX_REASON = 200
 ADDRESSES_NAMED = 3
 REASONS_TOLD = 3

@@ -11,7 +11,7 @@ from django.test import Client
 
 from apps.core import clock
 from apps.delivery.models import CapturedMessage, Destination, Drain
-from apps.domains.models import DomainRecord
+from apps.domains.models import DomainRecord, ReturnPathLabel
 from apps.events.services import NewEvent, record
 from apps.events.types import EventType, ResourceType
 from apps.keys.models import IdempotencyKey
@@ -75,6 +75,7 @@ def everything(staff: User) -> Workspace:
     Workspace.objects.filter(pk=workspace.pk).update(name=HOSTILE)
     domain = make_domain(workspace)
     DomainRecord.objects.of(workspace.pk).update(explanation=HOSTILE, value=HOSTILE, found=[HOSTILE])
+    ReturnPathLabel.objects.create(label="rp1", workspace_id=workspace.pk, domain=HOSTILE)
     key, _ = make_key(workspace)
     type(key).objects.of(workspace.pk).update(name=HOSTILE)
     message = make_message(

@@ -242,20 +242,6 @@ def test_recipients_are_canceled_after_a_question(console: Client, shop: Workspa
     assert (recipient.status, recipient.last_error) == ("failed", "Canceled by an operator: twice")
 
 
-@pytest.mark.parametrize("action", ["retry_now", "release", "hold", "cancel"])
-def test_more_recipients_than_one_request_may_change_are_left_alone(
-    action: str, console: Client, shop: Workspace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("apps.messages.admin.MAX_RECIPIENTS", 1)
-    make_domain(shop)
-    make_message(shop, ["ada@example.com", "bob@example.com"])
-    before = list(Recipient.objects.of(shop.pk).values())
-    chosen = [row["id"] for row in before]
-    answer = act(console, "mail_messages/recipient", action, *chosen, confirmed="1")
-    assert "Nothing was changed: choose at most 1 recipients at once." in answer.content.decode()
-    assert list(Recipient.objects.of(shop.pk).values()) == before
-
-
 def test_a_resumed_destination_rests_no_more(console: Client) -> None:
     Destination.objects.create(key="mx.example", failures=3, paused_until=clock.now(), updated_at=clock.now())
     act(console, "delivery/destination", "resume", "mx.example", from_page="1")

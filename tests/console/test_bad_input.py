@@ -19,7 +19,7 @@ from apps.suppressions.models import Suppression
 from apps.workspaces.models import User, Workspace
 from tests.console.conftest import HOSTILE, hold
 from tests.console.test_actions import act, errors, new_key
-from tests.console.test_pages import MODELS, everything_stored, url
+from tests.console.test_pages import LISTS, MODELS, everything_stored, url
 from tests.factories import make_domain, make_key, make_message, make_workspace, suppress
 
 CONTENTS = "/admin/mail_messages/messagecontent/"
@@ -183,17 +183,17 @@ def test_an_action_takes_a_bounded_number_of_rows(console: Client, shop: Workspa
     recipient = hold(make_message(shop))
     before = everything_stored()
 
-    many = act(console, "mail_messages/recipient", "try_now", recipient.pk, *(new_id() for _ in range(500)))
+    many = act(console, "mail_messages/recipient", "retry_now", recipient.pk, *(new_id() for _ in range(500)))
     assert "Choose at most 500 rows at a time; nothing was changed." in many.content.decode()
-    too_many = act(console, "mail_messages/recipient", "try_now", *(new_id() for _ in range(5_000)))
+    too_many = act(console, "mail_messages/recipient", "retry_now", *(new_id() for _ in range(5_000)))
     assert too_many.status_code == 400
     assert everything_stored() == before
 
-    enough = act(console, "mail_messages/recipient", "try_now", recipient.pk, *(new_id() for _ in range(499)))
-    assert "Due now: 1 of the 1 chosen." in enough.content.decode()
+    enough = act(console, "mail_messages/recipient", "retry_now", recipient.pk, *(new_id() for _ in range(499)))
+    assert "Made due now: 1 recipient." in enough.content.decode()
 
 
-@pytest.mark.parametrize("action", ["try_now", "delete_selected"])
+@pytest.mark.parametrize("action", ["retry_now", "delete_selected"])
 def test_no_action_reaches_across_pages(action: str, console: Client, shop: Workspace) -> None:
     hold(make_message(shop))
     before = everything_stored()
@@ -210,7 +210,7 @@ def test_a_chosen_row_that_cannot_be_changes_nothing(
     pk: str, path: str, console: Client, everything: Workspace
 ) -> None:
     before = everything_stored()
-    for action in ("try_now", "delete_selected", "nothing", HOSTILE):
+    for action in ("retry_now", "delete_selected", "nothing", HOSTILE):
         answer = act(console, path, action, pk)
         assert answer.status_code in {200, 400}, (action, answer.status_code)
         assert "<img src=x" not in answer.content.decode()
@@ -218,7 +218,7 @@ def test_a_chosen_row_that_cannot_be_changes_nothing(
 
 
 def test_no_list_takes_a_set_a_part_or_a_pattern(console: Client, everything: Workspace) -> None:
-    for model in MODELS:
+    for model in LISTS:
         name = model._meta.pk.name if model._meta.pk else "id"
         for lookup in (f"{name}__in=1", f"{name}__startswith=a", f"{name}__regex=(", f"{name}__gt=1"):
             response = console.get(f"{url(model, 'changelist')}?{lookup}")
@@ -266,7 +266,7 @@ def test_a_strange_query_tells_nothing(query: str, console: Client, everything: 
 
 @pytest.mark.parametrize("term", SEARCHES.values(), ids=SEARCHES.keys())
 def test_any_search_is_answered(term: str, console: Client, everything: Workspace) -> None:
-    for model in MODELS:
+    for model in LISTS:
         response = console.get(url(model, "changelist"), {"q": term})
         assert response.status_code == 200, model
         assert "<img src=x" not in response.content.decode()

@@ -87,7 +87,7 @@ def test_a_message_that_is_gone_leads_back_to_the_inbox(console: Client, shop: W
 def test_the_frame_may_do_nothing(console: Client, shop: Workspace) -> None:
     answer = console.get(f"{LIST}{capture(shop).pk}/html/")
     assert answer.content.decode().strip() == "<p>Thank <b>you</b>.</p>"
-    policy = "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+    policy = "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'"
     assert answer["Content-Security-Policy"] == policy
     assert answer["X-Content-Type-Options"] == "nosniff"
     assert answer["X-Frame-Options"] == "SAMEORIGIN"
@@ -99,7 +99,9 @@ def test_remote_images_come_when_asked_for_and_nothing_else_does(console: Client
     assert f"{LIST}{row.pk}/html/?images=1" not in shown(console, row)
     assert f'src="{LIST}{row.pk}/html/?images=1"' in shown(console, row, images="1")
     answer = console.get(f"{LIST}{row.pk}/html/?images=1")
-    policy = "sandbox; default-src 'none'; img-src data: https: http:; style-src 'unsafe-inline'"
+    policy = (
+        "sandbox; default-src 'none'; img-src data: https: http:; style-src 'unsafe-inline'; frame-ancestors 'self'"
+    )
     assert answer["Content-Security-Policy"] == policy
     assert answer["Referrer-Policy"] == "no-referrer"
 

@@ -16,13 +16,14 @@ from django.test.utils import CaptureQueriesContext
 from apps.core import clock
 from apps.core.ids import first_id_at, new_id
 from apps.core.keyset import KeysetChangeList
+from apps.delivery.models import CapturedMessage
 from apps.events.models import Event
 from apps.events.services import NewEvent, record
 from apps.events.types import EventType, ResourceType
 from apps.messages.models import Attempt, Bounce, Message, MessageContent, Recipient
 from apps.workspaces.models import Workspace
 from tests.console.conftest import hold
-from tests.console.test_pages import MODELS, url
+from tests.console.test_pages import LISTS, url
 from tests.factories import make_domain, make_message, make_workspace
 
 EVENTS = "/admin/events/event/"
@@ -257,7 +258,9 @@ def test_the_links_of_a_workspace_show_all_that_it_holds(console: Client, shop: 
     page = console.get(url(Workspace, "change", shop.pk)).content.decode().replace("&amp;", "&")
     links = re.findall(rf'href="([^"]+\?[^"]*workspace={shop.pk}[^"]*)"', page)
     assert len(links) >= 10
-    answers = {link.partition("?")[0]: shown(console.get(link)) for link in links}
+    pages = {link.partition("?")[0]: link for link in links}
+    del pages[url(CapturedMessage, "changelist")]  # the inbox, which has tests of its own
+    answers = {path: shown(console.get(link)) for path, link in pages.items()}
     assert answers[url(Message, "changelist")] == [old.pk]
     assert len(answers[url(Recipient, "changelist")]) == len(answers[url(Attempt, "changelist")]) == 1
 
@@ -303,11 +306,11 @@ def test_the_log_shows_the_last_day(console: Client, shop: Workspace, staff: Any
 def test_an_action_reaches_an_old_row(console: Client, shop: Workspace) -> None:
     old = make_old_message(shop, days=3)
     recipient = hold(old)
-    data = {"action": "try_now", "index": 0, "_selected_action": str(recipient.pk), "from_page": 1}
+    data = {"action": "retry_now", "index": 0, "_selected_action": str(recipient.pk), "from_page": 1}
 
     page = console.post("/admin/mail_messages/recipient/", data, follow=True).content.decode()
 
-    assert "Due now: 1 of the 1 chosen." in page
+    assert "Made due now: 1 recipient." in page
     recipient.refresh_from_db()
     assert recipient.next_attempt_at is not None
 
@@ -315,7 +318,7 @@ def test_an_action_reaches_an_old_row(console: Client, shop: Workspace) -> None:
 # --- No query for each row ---
 
 
-@pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
+@pytest.mark.parametrize("model", LISTS, ids=lambda model: model._meta.label)
 def test_a_long_list_costs_as_many_queries_as_a_short_one(
     model: type[Model], console: Client, everything: Workspace
 ) -> None:
@@ -344,6 +347,8 @@ def _copy(model: type[Model], number: int) -> Model:
         is_word = isinstance(field, CharField | TextField) and not field.choices and field.name in unique
         if field.primary_key or field.unique or is_word:
             setattr(row, field.attname, _another(field))
+        elif field.name == "state":
+            row.state = "retiring"  # type: ignore[attr-defined]  # a domain may have many of these keys
         elif field.name == "number":
             row.number = 1_000 + number  # type: ignore[attr-defined]
         elif field.name == "starts_at":

@@ -232,8 +232,11 @@ def test_content_that_is_gone_is_not_found(console: Client, message: Message) ->
 def test_the_html_has_a_policy_of_its_own_and_images_only_when_asked_for(console: Client, message: Message) -> None:
     policy = console.get(url(message, "html"))["Content-Security-Policy"]
     asked = console.get(url(message, "html"), {"images": "1"})["Content-Security-Policy"]
-    assert policy == "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-    assert asked == "sandbox; default-src 'none'; img-src data: https: http:; style-src 'unsafe-inline'"
+    assert policy == "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'"
+    assert (
+        asked
+        == "sandbox; default-src 'none'; img-src data: https: http:; style-src 'unsafe-inline'; frame-ancestors 'self'"
+    )
     assert console.get(url(message, "html"))["X-Frame-Options"] == "SAMEORIGIN"
 
 

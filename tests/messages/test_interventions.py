@@ -81,12 +81,12 @@ class TestHold:
         assert only(VERBS["hold"]([recipient.pk]), recipient) == ""
 
         assert (recipient.status, recipient.next_attempt_at, recipient.lease_until) == (Status.DEFERRED, None, None)
-        assert (recipient.wait_code, recipient.wait_detail) == (WaitCode.HOLD, "ops@example.com: wrong prices")
+        assert (recipient.wait_code, recipient.wait_detail) == (WaitCode.HOLD, "wrong prices")
         # A worker's claim counted as a possible crash, and it was none.
         assert (recipient.fence, recipient.attempt_count) == (fence + 1, attempts)
         assert recipient.crashes == max(0, crashes - 1)
         assert status_of_message(recipient) == Status.DEFERRED
-        assert told(recipient)[-1] == (EventType.MESSAGE_DEFERRED, "ops@example.com: wrong prices")
+        assert told(recipient)[-1] == (EventType.MESSAGE_DEFERRED, "wrong prices")
 
     def test_is_told_by_the_api(self, recipient: Recipient, api: Api) -> None:
         VERBS["hold"]([recipient.pk])
@@ -94,7 +94,7 @@ class TestHold:
         wait = api.get(f"{MESSAGES}/{recipient.message_id}").data["recipients"][0]["wait"]
 
         assert (wait["code"], wait["reason"], wait["until"]) == ("hold", "Held by an operator.", None)
-        assert wait["detail"] == "ops@example.com: wrong prices"
+        assert wait["detail"] == "wrong prices"
         assert wait["whoCanChangeIt"] == "an operator of this server, by releasing it"
 
     def test_of_what_is_held_or_in_quarantine_changes_nothing(self, recipient: Recipient) -> None:
@@ -238,7 +238,7 @@ def test_of_two_holds_at_once_one_is_told_that_it_is_held(recipient: Recipient) 
     assert [answer.refused.get(recipient.pk) for answer in answers].count(interventions.HELD_ALREADY) == 3
     assert told(recipient) == [
         (EventType.MESSAGE_QUEUED, None),
-        (EventType.MESSAGE_DEFERRED, "ops@example.com: wrong prices"),
+        (EventType.MESSAGE_DEFERRED, "wrong prices"),
     ]
 
 
