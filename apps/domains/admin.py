@@ -76,6 +76,8 @@ class DomainAdmin(ConsoleAdmin):
         return {
             "records": [(row, explain(row, now)) for row in rows],
             "now": now,
+            "title": domain.name,
+            "subtitle": None,
             "page_actions": [choice for choice in choices if choice[0] in useful],
         }
 

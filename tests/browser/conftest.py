@@ -1,13 +1,17 @@
 """A signed-in operator in Debian's Chromium, by pytest-playwright; and what the browser itself complains about."""
 
+import asyncio
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connections
 from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, Playwright, sync_playwright
 
+from apps.delivery.services.drain import drain
 from apps.workspaces.models import Workspace
 from apps.workspaces.services import create_operator
 from tests.factories import make_workspace
@@ -80,6 +84,22 @@ def page(context: BrowserContext, complaints: list[str]) -> Page:
 @pytest.fixture
 def shop(live_server: Any) -> Workspace:
     return make_workspace("shop")
+
+
+@pytest.fixture
+def deliver() -> Iterator[Callable[[], None]]:
+    """The engine until nothing is due, in a thread: this one has the browser's event loop."""
+
+    def run() -> None:
+        try:
+            drain(until_idle=True)
+        finally:
+            connections.close_all()
+
+    policy = asyncio.get_event_loop_policy()
+    with ThreadPoolExecutor(1) as pool:
+        yield lambda: pool.submit(run).result(timeout=60)
+    asyncio.set_event_loop_policy(policy)  # the engine chose another for the process
 
 
 def sign_in(page: Page) -> None:

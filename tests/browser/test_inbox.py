@@ -1,16 +1,14 @@
 """The inbox in a real browser: mail appears by itself, and nothing in it runs, is fetched, or breaks the page."""
 
-import threading
+from collections.abc import Callable
 from datetime import timedelta
 from urllib.parse import unquote
 
 from django.contrib.sessions.models import Session
-from django.db import connection
 from playwright.sync_api import Page, Route, expect
 
 from apps.core import clock
 from apps.delivery.models import CapturedMessage
-from apps.delivery.services.drain import drain
 from apps.workspaces.models import Workspace
 from tests.browser.conftest import DESKTOP, PHONE, keep_screenshot
 from tests.console.conftest import HOSTILE, capture
@@ -74,19 +72,9 @@ def width_of(page: Page) -> int:
     return int(page.evaluate("document.documentElement.scrollWidth"))
 
 
-def deliver() -> None:
-    """In a thread, because the engine's loop cannot run beside that of the browser."""
-
-    def run() -> None:
-        drain(until_idle=True)
-        connection.close()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-
-
-def test_mail_appears_while_the_page_is_open(page: Page, shop: Workspace, complaints: list[str]) -> None:
+def test_mail_appears_while_the_page_is_open(
+    page: Page, shop: Workspace, complaints: list[str], deliver: Callable[[], None]
+) -> None:
     mails(shop)
     page.goto(LIST)
     expect(page.locator(".inbox-state")).to_have_text("Live")

@@ -1,16 +1,12 @@
 """The story of a message in a real browser: its buttons act, it fits a phone, and hostile content stays inert."""
 
-import asyncio
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import connections
 from playwright.sync_api import Page
 
 from apps.core import clock
-from apps.delivery.services.drain import drain
 from apps.messages.models import Attempt, Message, Recipient
 from apps.messages.services.interventions import retry_now
 from apps.messages.states import Status
@@ -22,22 +18,6 @@ from tests.factories import make_domain, make_key
 TRACKER = "https://tracker.example/x.png"
 HOSTILE = "<script>top.document.title = 'taken'</script><img src='https://tracker.example/x.png'>"
 HTML = f"<h1>Your order</h1><p id=said>Thank you.</p>{HOSTILE}"
-
-
-@pytest.fixture
-def deliver() -> Iterator[Callable[[], None]]:
-    """The engine until nothing is due, in a thread: this one has the browser's event loop."""
-
-    def run() -> None:
-        try:
-            drain(until_idle=True)
-        finally:
-            connections.close_all()
-
-    policy = asyncio.get_event_loop_policy()
-    with ThreadPoolExecutor(1) as pool:
-        yield lambda: pool.submit(run).result(timeout=60)
-    asyncio.set_event_loop_policy(policy)  # the engine chose another for the process
 
 
 @pytest.fixture
