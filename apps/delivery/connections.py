@@ -13,6 +13,7 @@ from apps.delivery.database import DatabaseAway
 from apps.delivery.routing import Destination, Router
 from apps.delivery.services.gate import Gate
 from apps.delivery.work import Carriage, Carried, NotCarried, Parcel, TooSlow, Unwritable
+from apps.messages.states import IN_CLEAR
 from apps.protocols.smtp import (
     Answer,
     Envelope,
@@ -333,4 +334,4 @@ def _is_aborted(answer: Answer) -> bool:
 
 def _tls(session: Session) -> str:
     """The decision in words, as long as its column."""
-    return session.tls.line if session.tls is not None else f"in clear: {session.in_clear}"[:TLS_SHOWN]
+    return session.tls.line if session.tls is not None else f"{IN_CLEAR}: {session.in_clear}"[:TLS_SHOWN]

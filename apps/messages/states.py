@@ -54,6 +54,10 @@ class Lane(models.IntegerChoices):
     BULK = 2
 
 
+# How an attempt's `tls` begins where there was none; the reason follows.
+IN_CLEAR = "in clear"
+
+
 class AttemptStatus(models.TextChoices):
     SENT = "sent"
     DEFERRED = "deferred"

@@ -44,6 +44,16 @@ def test_the_decision_about_tls_stands_in_words(post: Post, world: World) -> Non
     ]
 
 
+def test_the_api_calls_nothing_protected_that_went_in_clear(post: Post) -> None:
+    with SmtpSink() as server:
+        post.goes_to(server)
+        message_id = post.send()
+        post.deliver()
+
+    (attempt,) = post.story(message_id).attempts
+    assert (attempt["tls"], attempt["tlsDecision"]) == (None, "in clear: the server does not offer STARTTLS")
+
+
 def test_a_reason_longer_than_its_column_is_cut(post: Post, world: World) -> None:
     refusal = f"454 4.7.0 {'no TLS today ' * 40}"
     with RawSmtpServer({"starttls": refusal}, features=("STARTTLS",)) as server:

@@ -327,6 +327,7 @@ class TestStory:
                 "remoteHost": None,
                 "remoteAddress": None,
                 "tls": None,
+                "tlsDecision": None,
                 "fault": None,
                 "startedAt": STAMP,
                 "finishedAt": STAMP,

@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from apps.core.api.serializers import TimeField, WireSerializer
 from apps.messages.models import Attempt, Bounce, Message, MessageContent, Recipient
-from apps.messages.states import AttemptStatus, BounceSource, BounceType, Kind, Status
+from apps.messages.states import IN_CLEAR, AttemptStatus, BounceSource, BounceType, Kind, Status
 from apps.messages.waits import EXPLANATIONS, WaitCode
 
 
@@ -107,11 +107,15 @@ class AttemptResource(WireSerializer):
     transport = serializers.CharField(allow_null=True)
     remote_host = serializers.CharField(allow_null=True)
     remote_address = serializers.CharField(allow_null=True)
-    tls = serializers.CharField(allow_null=True)
+    tls = serializers.SerializerMethodField(help_text="Version and cipher; null where it went in clear.")
+    tls_decision = serializers.CharField(source="tls", allow_null=True, help_text="The same, or why it went in clear.")
     fault = serializers.CharField(allow_null=True)
     started_at = TimeField()
     finished_at = TimeField()
     next_attempt_at = TimeField(allow_null=True)
+
+    def get_tls(self, attempt: Attempt) -> str | None:
+        return None if attempt.tls.startswith(IN_CLEAR) else attempt.tls
 
     def to_representation(self, attempt: Attempt) -> dict[str, Any]:
         return {name: None if value == "" else value for name, value in super().to_representation(attempt).items()}
