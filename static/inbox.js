@@ -6,7 +6,7 @@
  * of a <template> as text.
  */
 
-const EVERY_MS = 700;
+const EVERY_MS = 300;
 const SLOWEST_MS = 30000;
 const WORDS_EVERY_MS = 20000;
 
