@@ -5,8 +5,11 @@ from typing import Protocol
 from django.conf import settings
 
 from apps.protocols.authority import AuthorityResolver
-from apps.protocols.dns import Answer, Resolver, parse_servers
+from apps.protocols.dns import Answer, Budget, Resolver, parse_servers
 from apps.protocols.doctor import Look
+
+# What one look at a domain may cost. An ordinary one takes about forty questions and a second.
+MAX_QUESTIONS, MAX_SECONDS = 200, 30.0
 
 
 class WideLook(Look, Protocol):
@@ -15,8 +18,9 @@ class WideLook(Look, Protocol):
     def txt_of_each(self, name: str) -> tuple[Answer[str], ...]: ...
 
 
-def look() -> WideLook:
-    """A new one for each check, because it remembers the servers of zones."""
+def look(domain: str) -> WideLook:
+    """A new one for each check: it remembers the domain's servers, and what it has cost."""
+    budget = Budget(questions=MAX_QUESTIONS, seconds=MAX_SECONDS)
     if servers := parse_servers(settings.MAIL_DNS_SERVERS):
-        return Resolver(servers)
-    return AuthorityResolver(Resolver())
+        return Resolver(servers, budget=budget)
+    return AuthorityResolver(Resolver(budget=budget), domain)

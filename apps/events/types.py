@@ -30,6 +30,7 @@ class EventType(models.TextChoices):
     DOMAIN_RECOVERED = "mail.domain.recovered", "All required records are in place again"
     DOMAIN_KEY_CREATED = "mail.domain.key_created", "A key waits for its record to be published"
     DOMAIN_KEY_ACTIVATED = "mail.domain.key_activated", "Mail is signed with another key from now on"
+    DOMAIN_KEY_SUSPENDED = "mail.domain.key_suspended", "A second signature is left out until its record is seen again"
     DOMAIN_KEY_RETIRED = "mail.domain.key_retired", "An old key's record may be removed"
     DOMAIN_DELETED = "mail.domain.deleted", "A sender domain was removed"
     TEMPLATE_CREATED = "mail.template.created", "A template was made"

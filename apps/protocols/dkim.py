@@ -33,9 +33,9 @@ _OVERSIGNED = (
     "List-Unsubscribe",
     "List-Unsubscribe-Post",
 )
-# Only where we wrote one: relays add it to multipart mail, where it says nothing; that must not cost the
-# signature.
-_SIGNED_IF_PRESENT = "Content-Transfer-Encoding"
+# Only where we wrote one: a relay adds the first to multipart mail, where it says nothing, and lists and forwarders add
+# the others; that must not cost the signature.
+_SIGNED_IF_PRESENT = ("Content-Transfer-Encoding", "Sender", "In-Reply-To", "References", "List-Id", "Auto-Submitted")
 
 _SELECTOR = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*")
 _LINE = 72
@@ -139,8 +139,10 @@ def _signed_names(fields: Mapping[bytes, Sequence[bytes]]) -> list[str]:
     names: list[str] = []
     for name in _OVERSIGNED:
         names += [name] * (len(fields.get(name.lower().encode(), ())) + 1)
-    present = len(fields.get(_SIGNED_IF_PRESENT.lower().encode(), ()))
-    return names + [_SIGNED_IF_PRESENT] * (present + 1 if present else 0)
+    for name in _SIGNED_IF_PRESENT:
+        present = len(fields.get(name.lower().encode(), ()))
+        names += [name] * (present + 1 if present else 0)
+    return names
 
 
 def _signed_fields(fields: Mapping[bytes, Sequence[bytes]], names: Sequence[str]) -> bytes:

@@ -6,9 +6,11 @@ RFC 1035 for the records, RFC 2308 for negative answers. A failure is never read
 import asyncio
 import ipaddress
 import re
+import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Generic
 
@@ -42,6 +44,7 @@ UNREACHABLE = "the server could not be reached"
 MALFORMED = "the answer was malformed"
 BROKEN_RECORD = "the record holds forbidden characters"
 ALIAS_LOOP = "the alias (CNAME) chain is a loop or too long"
+TOO_MUCH = "the answers took too long, or led to too many questions"
 INCONCLUSIVE = "the server did not follow the name to its end"
 
 Server = tuple[str, int]
@@ -72,8 +75,27 @@ class Answer(Generic[Value]):
     aliases: tuple[str, ...] = field(default=(), compare=False)
     # Of a missing one: the zone whose server said so, by the owner of its SOA (RFC 2308 section 3).
     zone: str = field(default="", compare=False)
+    # Of a failed one: the name servers of a zone below, where the answer pointed to them instead.
+    referral: tuple[str, ...] = field(default=(), compare=False)
     # Records that were left out because of what they hold, made visible: control characters are escaped.
     broken: tuple[str, ...] = field(default=(), compare=False)
+
+
+class Budget:
+    """What one look may cost, however many resolvers and threads share it: a hostile zone must not hold us for long."""
+
+    def __init__(self, *, questions: int, seconds: float) -> None:
+        self._questions, self._seconds = questions, seconds
+        self._ends_at: float | None = None
+        self._lock = threading.Lock()
+
+    def spend(self) -> float:
+        """Takes one question; the seconds that it may last, none left being 0. Time runs from the first one on."""
+        with self._lock:
+            now = time.monotonic()
+            self._ends_at = self._ends_at or now + self._seconds
+            self._questions -= 1
+            return max(0.0, self._ends_at - now) if self._questions >= 0 else 0.0
 
 
 class Resolver:
@@ -86,7 +108,9 @@ class Resolver:
         timeout: float = TIMEOUT_SECONDS,
         lifetime: float = LIFETIME_SECONDS,
         recurse: bool = True,
+        budget: Budget | None = None,
     ) -> None:
+        self.budget = budget
         self._resolver = dns.resolver.Resolver(configure=False)
         _configure(self._resolver, servers, timeout=timeout, lifetime=lifetime)
         if not recurse:
@@ -104,7 +128,8 @@ class Resolver:
 
     def txt_of_each(self, name: str) -> tuple[Answer[str], ...]:
         """What each server says by itself."""
-        each = (Resolver([s], timeout=self._resolver.timeout, lifetime=self._resolver.lifetime) for s in self.servers)
+        timeout, lifetime = self._resolver.timeout, self._resolver.lifetime
+        each = (Resolver([s], timeout=timeout, lifetime=lifetime, budget=self.budget) for s in self.servers)
         return tuple(resolver.txt(name) for resolver in each) or (self.txt(name),)
 
     def cname(self, name: str) -> Answer[str]:
@@ -123,9 +148,12 @@ class Resolver:
         question = _question(name)
         if question is None:
             return _missing(name, kind, reason=NOT_A_NAME, no_such_name=True)
+        lifetime = self._resolver.lifetime if self.budget is None else min(self._resolver.lifetime, self.budget.spend())
+        if lifetime <= 0:
+            return _failed(name, kind, reason=TOO_MUCH)
         try:
             # The search list of the machine would turn a missing name into somebody else's record.
-            reply = self._resolver.resolve(question, kind.rdtype, search=False)
+            reply = self._resolver.resolve(question, kind.rdtype, search=False, lifetime=lifetime)
         except dns.exception.DNSException as error:
             return _unanswered(name, kind, error)
         return _answered(name, kind, reply)
@@ -242,11 +270,19 @@ def _unanswered(name: str, kind: Kind[Value], error: dns.exception.DNSException)
     if isinstance(error, dns.resolver.NoAnswer):
         response = error.response()
         if not _is_conclusive(response):
-            return _failed(name, kind, reason=INCONCLUSIVE, aliases=_aliases(response.resolve_chaining()))
+            aliases = _aliases(response.resolve_chaining())
+            return replace(_failed(name, kind, reason=INCONCLUSIVE, aliases=aliases), referral=_referral(response))
         return _missing(name, kind, response, reason=NO_SUCH_RECORD)
     if isinstance(error, dns.exception.Timeout):
         return _failed(name, kind, reason=TIME_OUT)
     return _failed(name, kind, reason=_failure(error))
+
+
+def _referral(response: dns.message.QueryMessage) -> tuple[str, ...]:
+    """The hosts of the zone below that the answer points to (RFC 1034 section 4.3.2, step 3b)."""
+    below = [rrset for rrset in response.authority if rrset.rdtype == dns.rdatatype.NS]
+    hosts = [host_name(rdata.target) for rrset in below for rdata in rrset]
+    return tuple(host for host in hosts if host)[:MAX_RECORDS] if not response.answer else ()
 
 
 def _is_conclusive(response: dns.message.QueryMessage) -> bool:

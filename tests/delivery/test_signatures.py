@@ -97,12 +97,18 @@ def test_no_field_can_be_added_that_the_signature_should_catch(post: Post, twice
 
 @needs_opendkim
 def test_no_byte_of_text_can_be_changed_or_added(post: Post, twice: Domain) -> None:
-    (message,) = arrived(post, subject="Your order", text="Thank you.")
-    forged = [
-        message.replace(b"Thank", b"Spank"),
-        message + b"More.\r\n",
-        message.replace(b"Your order", b"Y0ur order"),
+    own = {"In-Reply-To": "<1@shop.example>", "References": "<1@shop.example>", "Auto-Submitted": "auto-generated"}
+    (message,) = arrived(post, subject="Your order", text="Thank you.", headers=own)
+    head, _, body = message.rpartition(b"\r\nDate: ")
+    changes = [
+        *((b"Thank", b"Spank"), (b"Your order", b"Y0ur order"), (b"shop@shop.example", b"boss@shop.example")),
+        *((b"grace@inbox", b"gr4ce@inbox"), (b"Message-ID: <", b"Message-ID: <x"), (b"text/plain", b"text/html")),
+        *((b"In-Reply-To: <1", b"In-Reply-To: <2"), (b"References: <1", b"References: <2")),
+        (b"auto-generated", b"auto-replied"),
     ]
+    forged = [message.replace(*change, 1) for change in changes] + [message + b"More.\r\n"]
+    forged.append(head + b"\r\nDate: Mon, " + body[5:])
 
-    assert [by_dkimpy(letter) for letter in forged] == [[False, False]] * 3
-    assert [set(verdict.values()) for verdict in opendkim(forged, published())] == [{"fail"}] * 3
+    assert message not in forged
+    assert [by_dkimpy(letter) for letter in forged] == [[False, False]] * len(forged)
+    assert [set(verdict.values()) for verdict in opendkim(forged, published())] == [{"fail"}] * len(forged)

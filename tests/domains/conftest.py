@@ -23,7 +23,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("apps.domains.services.checking.look", _impatient_look)
 
 
-def _impatient_look() -> Resolver:
+def _impatient_look(domain: str) -> Resolver:
     return Resolver(parse_servers(settings.MAIL_DNS_SERVERS), timeout=0.1, lifetime=0.3)
 
 

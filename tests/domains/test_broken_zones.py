@@ -49,6 +49,7 @@ def eleven_lookups(dns: DnsServer, record: dict[str, Any]) -> None:
 
 def doubled(dns: DnsServer, record: dict[str, Any]) -> None:
     dns.remove(record["name"])
+    dns.cut(NAME)
     dns.set(f"{record['name']}.{NAME}", "TXT", record["value"])
 
 
@@ -88,16 +89,15 @@ MISTAKES = {
         put("v=spf1 a:one.example a:two.example a:three.example include:spf.localhost ~all"),
         "failed",
         "spf_void_lookups",
-        "The SPF record names 3 hosts that do not exist, and receivers stop after 2: a:one.example, a:two.example, "
-        "a:three.example. Remove them.",
+        "The SPF record, or what it includes, names 3 hosts of which the DNS knows nothing, and receivers stop "
+        "after 2: a:one.example, a:two.example, a:three.example. Remove them.",
     ),
     "everybody may send": Mistake(
         "spf",
         put("v=spf1 include:spf.localhost +all"),
         "failed",
         "spf_allows_all",
-        "The SPF record ends in '+all', which lets every server of the world send as ex.example. Write ~all "
-        "in its place.",
+        "The SPF record has '+all', which lets every server of the world send as ex.example. Write ~all in its place.",
     ),
     "a doubled name": Mistake(
         "dkim",
@@ -113,8 +113,8 @@ MISTAKES = {
         put(lambda value: f'"{value}"'),
         "failed",
         "quotes",
-        "Quotation marks have become part of the value. Replace the record's value by the one shown. Leave "
-        "the marks out.",
+        "Quotation marks or backslashes have become part of the value. Replace the record's value by the one shown. "
+        "Leave the marks out.",
     ),
     "line breaks pasted in": Mistake(
         "dkim",

@@ -13,7 +13,7 @@ from apps.core import clock
 from apps.delivery.compose import letter_of, load
 from apps.domains.models import DkimKey, Domain, DomainRecord
 from apps.domains.schedule import KEEP_OLD_KEY
-from apps.domains.services import keys, registry
+from apps.domains.services import checking, keys, registry
 from apps.domains.services.checking import check_due
 from apps.domains.services.sending import signing_keys
 from apps.domains.states import Algorithm
@@ -123,12 +123,39 @@ class TestTheNextKey:
             with override_settings(MAIL_DNS_SERVERS=f"{dns.address},{slow.address}"):
                 data = verify(api, domain, frozen)
 
-                assert (states(data), record_in(data, "next")["status"]) == (["active", "next"], "verified")
-                assert record_in(data, "next")["explanation"].startswith(
-                    "The next key is seen, but not yet at every name server of the zone."
+                assert (states(data), record_in(data, "next")["diagnosis"]) == (["active", "next"], "spreading")
+                assert record_in(data, "next")["explanation"].endswith(
+                    "This record is seen, but not yet at every name server of the zone. It is looked up again by "
+                    "itself."
                 )
                 publish(slow, data)
                 assert states(verify(api, domain, frozen)) == ["active", "retiring"]
+
+    def test_does_not_wait_for_a_name_server_that_fails(
+        self, api: Api, dns: DnsServer, domain: dict[str, Any], frozen: time_machine.Traveller
+    ) -> None:
+        publish(dns, rotate(api, domain))
+        with DnsServer(host="127.0.0.2", port=dns.port) as lame:
+            lame.fail("*", "REFUSED")
+            with override_settings(MAIL_DNS_SERVERS=f"{dns.address},{lame.address}"):
+                assert states(verify(api, domain, frozen)) == ["active", "retiring"]
+
+    def test_is_watched_although_a_look_was_under_way_when_it_was_made(
+        self, api: Api, domain: dict[str, Any], frozen: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        look_at = checking._look_at
+
+        def rotating(domains: list[Domain]) -> Any:
+            found = look_at(domains)
+            for domain in domains:
+                keys.rotate(domain)
+            return found
+
+        monkeypatch.setattr(checking, "_look_at", rotating)
+        data = verify(api, domain, frozen)
+
+        assert states(data) == ["active", "next"]
+        assert data["nextCheckAt"] == "2026-05-12T12:03:00.000Z"
 
     def test_signs_as_soon_as_it_is_seen(
         self, api: Api, dns: DnsServer, domain: dict[str, Any], workspace: Workspace, frozen: time_machine.Traveller
@@ -405,6 +432,11 @@ class TestTheSecondSignature:
 
         assert (answer.status, states(answer.data)) == (200, ["active", "retiring"])
         assert len(Signed(make_message(workspace), dns).selectors) == 1
+
+    def test_is_not_made_anew_where_it_is_made_already(self, api: Api, twice: dict[str, Any]) -> None:
+        again = api.call("PUT", f"{DOMAINS}/{twice['id']}/second-signature")
+
+        assert (again.status, again.data["keys"]) == (200, twice["keys"])
 
     def test_of_an_unverified_domain_is_refused(self, api: Api, world: World) -> None:
         row = make_domain(world.owner.workspace, "new.example", verified=False)

@@ -332,7 +332,7 @@ def test_a_verification_holds_no_transaction_while_it_waits(
 class _Watched(Resolver):
     """Calls back at each look-up."""
 
-    def __init__(self, seen: Any) -> None:
+    def __init__(self, domain: str, seen: Any) -> None:
         super().__init__(parse_servers(settings.MAIL_DNS_SERVERS))
         self._seen = seen
 

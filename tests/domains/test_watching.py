@@ -10,7 +10,7 @@ import time_machine
 from apps.core import clock
 from apps.domains.models import Domain
 from apps.domains.schedule import FIRST, GRACE, OFTEN, RARELY, next_look
-from apps.domains.services import registry
+from apps.domains.services import checking, registry
 from apps.domains.services.checking import check_due
 from apps.events.models import Event
 from apps.workspaces.models import Workspace
@@ -232,6 +232,69 @@ class TestAVerifiedDomain:
         assert told(domain) == []
         assert api.get(f"{DOMAINS}/{domain['id']}").data["status"] == "verified"
 
+    def test_loses_its_grace_to_silence_too(
+        self, api: Api, dns: DnsServer, domain: dict[str, Any], frozen: time_machine.Traveller
+    ) -> None:
+        dns.set("ex.example", "TXT", WRONG_SPF)
+        for pause in (RARELY * 2, MINUTE):
+            look_after(frozen, pause)
+        dns.fail("*", "SERVFAIL")
+
+        look_after(frozen, GRACE)
+
+        assert api.get(f"{DOMAINS}/{domain['id']}").data["status"] == "failed"
+        assert next_pause(domain) >= MINUTE
+
+    def test_that_fell_stays_fallen_while_a_record_is_missing(
+        self, api: Api, dns: DnsServer, domain: dict[str, Any], frozen: time_machine.Traveller
+    ) -> None:
+        dns.remove(record_of(domain, "dkim")["name"])
+        for pause in (RARELY * 2, MINUTE, GRACE, RARELY * 2):
+            look_after(frozen, pause)
+
+        assert api.get(f"{DOMAINS}/{domain['id']}").data["status"] == "failed"
+        assert told(domain) == ["failing", "failed"]
+
+    def test_is_saved_by_a_new_key_in_the_last_look_of_its_grace(
+        self, api: Api, dns: DnsServer, domain: dict[str, Any], frozen: time_machine.Traveller
+    ) -> None:
+        api.post(f"{DOMAINS}/{domain['id']}/rotate")
+        dns.remove(record_of(domain, "dkim")["name"])
+        for pause in (RARELY * 2, MINUTE):
+            look_after(frozen, pause)
+        rows = api.get(f"{DOMAINS}/{domain['id']}").data["records"]
+        (new,) = [row for row in rows if row["keyState"] == "next"]
+        dns.set(new["name"], "TXT", new["value"])
+
+        look_after(frozen, GRACE)
+
+        data = api.get(f"{DOMAINS}/{domain['id']}").data
+        assert (data["status"], data["dkimStatus"], data["failingSince"]) == ("verified", "verified", None)
+
+    def test_that_was_disabled_needs_a_look_that_sees_everything(
+        self, api: Api, dns: DnsServer, domain: dict[str, Any], frozen: time_machine.Traveller
+    ) -> None:
+        registry.disable(row_of(domain))
+        registry.enable(row_of(domain))
+        dns.fail("*", "SERVFAIL")
+
+        look_after(frozen, MINUTE)
+
+        assert api.get(f"{DOMAINS}/{domain['id']}").data["status"] == "failed"
+        assert api.post(SEND, mail(**{"from": "a@ex.example"})).status == 403
+        dns.recover("*")
+        look_after(frozen, timedelta(hours=1))
+        assert api.get(f"{DOMAINS}/{domain['id']}").data["status"] == "verified"
+
+    def test_counts_no_further_than_its_schedule(
+        self, api: Api, domain: dict[str, Any], frozen: time_machine.Traveller
+    ) -> None:
+        Domain.objects.across_workspaces().filter(pk=domain["id"]).update(looks=32_767)
+        frozen.shift(MINUTE)
+
+        assert api.post(f"{DOMAINS}/{domain['id']}/verify").status == 200
+        assert row_of(domain).looks == len(FIRST)
+
 
 class TestNotLookedAt:
     def test_is_a_disabled_domain(self, dns: DnsServer, domain: dict[str, Any], frozen: time_machine.Traveller) -> None:
@@ -255,8 +318,40 @@ class TestNotLookedAt:
         assert api.post(f"{DOMAINS}/{row.pk}/verify").data["status"] == "verified"
         assert [query for query in dns.queries if "demo" in query.name] == []
 
+    def test_stays_so_after_it_was_disabled_for_a_while(
+        self, api: Api, workspace: Workspace, dns: DnsServer, frozen: time_machine.Traveller
+    ) -> None:
+        row = registry.create(workspace.pk, "demo.example")
+        registry.trust(row)
+        row.refresh_from_db()
+        registry.disable(row)
+
+        registry.enable(row)
+
+        look_after(frozen, timedelta(days=9))
+        assert api.get(f"{DOMAINS}/{row.pk}").data["status"] == "verified"
+
 
 class TestTheJob:
+    def test_goes_on_where_one_domain_cannot_be_stored(
+        self, world: World, dns: DnsServer, frozen: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ours = [make_domain(world.owner.workspace, f"d{number}.example", verified=False) for number in range(4)]
+        Domain.objects.across_workspaces().update(next_check_at=None)
+        Domain.objects.across_workspaces().filter(pk__in=[row.pk for row in ours]).update(next_check_at=NOON)
+        store = checking._store
+
+        def storing(domain: Domain, found: Any) -> bool:
+            if domain.name == "d1.example":
+                raise ValueError("a fault of ours")
+            return store(domain, found)
+
+        monkeypatch.setattr(checking, "_store", storing)
+        check_due()
+
+        looked_at = Domain.objects.across_workspaces().filter(last_checked_at=NOON)
+        assert sorted(row.name for row in looked_at) == ["d0.example", "d2.example", "d3.example"]
+
     def test_that_dies_leaves_its_domains_to_the_next(
         self, dns: DnsServer, domain: dict[str, Any], frozen: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -50,6 +50,8 @@ class DnsServer:
         self.queries: list[Query] = []
         self._cuts: dict[dns.name.Name, int] = {}
         self._own = dns.name.root
+        self._wildcards: dict[dns.name.Name, str] = {}
+        self._delegations: dict[dns.name.Name, tuple[str, ...]] = {}
         self._records: dict[tuple[dns.name.Name, str], dns.rrset.RRset] = {}
         self._failures: dict[str, str] = {}
         for name, types in (zones or {}).items():
@@ -95,10 +97,18 @@ class DnsServer:
         """Makes this name the top of a zone: what is missing below it is denied by its SOA, for so many seconds."""
         self._cuts[_absolute(name)] = negative_ttl
 
+    def wildcard(self, name: str, address: str) -> None:
+        """Gives every name below this one the address, unless it has records (RFC 4592)."""
+        self._wildcards[_absolute(name)] = address
+
     def text(self, name: str) -> str | None:
         """The TXT record at this name, its strings joined."""
         rrset = self._records.get((_absolute(name), "TXT"))
         return b"".join(rrset[0].strings).decode() if rrset else None
+
+    def delegate(self, name: str, *hosts: str) -> None:
+        """Points to other servers for this name and all below it, as the zone above a cut does."""
+        self._delegations[_absolute(name)] = hosts
 
     def answers_only_below(self, name: str) -> None:
         """Leaves aliases to other zones unfinished, as a server does that knows its own zone alone."""
@@ -168,6 +178,11 @@ class DnsServer:
         return None
 
     def _answer(self, response: dns.message.Message, name: dns.name.Name, rdtype: str) -> None:
+        for cut, hosts in self._delegations.items():
+            if name.is_subdomain(cut):
+                response.flags &= ~dns.flags.AA
+                response.authority.append(dns.rrset.from_text(cut, NEGATIVE_TTL, "IN", "NS", *hosts))
+                return
         seen = set()
         # An alias is followed until it ends or comes round, as the algorithm of RFC 1034 section 4.3.2 does.
         while name not in seen:
@@ -178,12 +193,20 @@ class DnsServer:
                 response.answer.append(rrset)
                 return
             if not alias:
-                self._deny(response, name)
+                self._fill_in(response, name, rdtype)
                 return
             response.answer.append(alias)
             name = alias[0].target
             if not name.is_subdomain(self._own):
                 return
+
+    def _fill_in(self, response: dns.message.Message, name: dns.name.Name, rdtype: str) -> None:
+        """The wildcard's answer, or that there is none."""
+        for above, address in self._wildcards.items():
+            if rdtype == "A" and name.is_subdomain(above) and name != above:
+                response.answer.append(dns.rrset.from_text(name, NEGATIVE_TTL, "IN", "A", address))
+                return
+        self._deny(response, name)
 
     def _deny(self, response: dns.message.Message, name: dns.name.Name) -> None:
         # A name above an existing one exists too, without records of its own (RFC 8020 section 2).

@@ -110,6 +110,7 @@ class TestEveryRecord:
         value = f"{wanted.value}." if wanted.type is RecordType.CNAME else wanted.value
         dns.set(f"{wanted.name}.{DOMAIN}", wanted.type, value)
         short = wanted.name.removesuffix(DOMAIN).rstrip(".") or "@"
+        dns.cut(DOMAIN)
 
         assert examined(dns, purpose) == missing(
             Diagnosis.NAME_DOUBLED,
@@ -118,10 +119,13 @@ class TestEveryRecord:
             (wanted.value,),
         )
 
-    def test_says_how_long_a_missing_one_is_remembered(self, dns: DnsServer, purpose: Purpose) -> None:
-        dns.cut(DOMAIN, negative_ttl=3600)
+    @pytest.mark.parametrize(("minimum", "held"), [(3600, 3600), (2**31 - 1, 3 * 3600)])
+    def test_says_how_long_a_missing_one_is_remembered(
+        self, dns: DnsServer, purpose: Purpose, minimum: int, held: int
+    ) -> None:
+        dns.cut(DOMAIN, negative_ttl=minimum)
 
-        assert examined(dns, purpose).held_seconds == 3600
+        assert examined(dns, purpose).held_seconds == held
 
 
 @pytest.mark.parametrize("purpose", [Purpose.DKIM, Purpose.DMARC, Purpose.SPF])
@@ -158,13 +162,14 @@ def test_a_domain_that_nobody_registered_is_told_as_such(dns: DnsServer) -> None
 
 def test_a_record_of_the_domain_above_is_misplaced(dns: DnsServer) -> None:
     dns.set("s1._domainkey.shop.example", "TXT", DKIM)
+    dns.cut(DOMAIN)
 
     found = examined(dns, Purpose.DKIM, "mail.shop.example")
 
     assert found == missing(
         Diagnosis.NAME_MISPLACED,
         "The record stands at s1._domainkey.shop.example, which belongs to another domain: a part of the name was left "
-        "out. Move it to s1._domainkey.mail.shop.example; in most editors that is the name s1._domainkey.",
+        "out. Move it to s1._domainkey.mail.shop.example; in most editors that is the name s1._domainkey.mail.",
         (DKIM,),
     )
 
@@ -211,7 +216,7 @@ class TestSpf:
     )
     def test_fails_a_policy_that_does_not(self, dns: DnsServer, value: str) -> None:
         senders = [term for term in value.replace("redirect=", "include:").split()[1:] if not term.endswith("all")]
-        mend = " ".join(["v=spf1", *senders, "include:spf.platform.test", "~all"])
+        mend = " ".join(["v=spf1", *senders, "include:spf.platform.test", "-all" if "-all" in value else "~all"])
 
         assert spf(dns, value) == wrong(
             Diagnosis.SPF_NOT_INCLUDED,
@@ -234,9 +239,28 @@ class TestSpf:
         assert spf(dns, value) == wrong(
             Diagnosis.SPF_ALLOWS_ALL,
             (value,),
-            f"The SPF record ends in {value.split()[-1]!r}, which lets every server of the world send as shop.example. "
+            f"The SPF record has {value.split()[-1]!r}, which lets every server of the world send as shop.example. "
             "Write ~all in its place.",
         )
+
+    @pytest.mark.parametrize("inner", ["v=spf1 +all", "v=spf1 ip4:0.0.0.0/0 -all", "v=spf1 redirect=deeper.test"])
+    def test_fails_a_policy_that_includes_everybody(self, dns: DnsServer, inner: str) -> None:
+        dns.set("deeper.test", "TXT", "v=spf1 ip6:::/0 -all")
+        dns.set("crm.test", "TXT", inner)
+
+        found = spf(dns, "v=spf1 include:spf.platform.test include:crm.test -all")
+
+        assert found.diagnosis is Diagnosis.SPF_ALLOWS_ALL
+        assert (
+            "whose policy lets every server of the world send as shop.example. Remove that include."
+            in found.explanation
+        )
+
+    def test_the_first_word_about_us_counts(self, dns: DnsServer) -> None:
+        found = spf(dns, "v=spf1 -include:spf.platform.test include:spf.platform.test -all")
+
+        assert found.diagnosis is Diagnosis.SPF_NOT_INCLUDED
+        assert found.explanation.endswith("Change it to: v=spf1 include:spf.platform.test -all")
 
     @pytest.mark.parametrize(
         ("value", "part"),
@@ -246,6 +270,10 @@ class TestSpf:
             ("v=spf1 ip6:192.0.2.1 include:spf.platform.test ~all", "ip6:192.0.2.1"),
             ("v=spf1 incude:spf.platform.test ~all", "incude:spf.platform.test"),
             ("v=spf1 spf.platform.test ~all", "spf.platform.test"),
+            ("v=spf1 ip4:192.0.2.0/255.255.255.0 include:spf.platform.test ~all", "ip4:192.0.2.0/255.255.255.0"),
+            ("v=spf1 a: include:spf.platform.test ~all", "a:"),
+            ("v=spf1 mx/99 include:spf.platform.test ~all", "mx/99"),
+            ("v=spf1 redirect=spf.platform.test redirect=other.test", "redirect=other.test"),
         ],
     )
     def test_names_the_part_that_cannot_be_read(self, dns: DnsServer, value: str, part: str) -> None:
@@ -278,7 +306,7 @@ class TestSpf:
         assert spf(dns, f'"{SPF}"', "other") == wrong(
             Diagnosis.QUOTES,
             (f'"{SPF}"',),
-            f"Quotation marks have become part of the SPF record. Replace its value by: {SPF}",
+            f"Quotation marks have become part of the SPF record. Write it as: {SPF}",
         )
 
     def test_tells_a_line_break(self, dns: DnsServer) -> None:
@@ -340,15 +368,15 @@ class TestSpfLimits:
         assert spf(dns, value) == wrong(
             Diagnosis.SPF_VOID_LOOKUPS,
             (value,),
-            "The SPF record names 3 hosts that do not exist, and receivers stop after 2: a:x.test, a:y.test, "
-            "exists:z.test. Remove them.",
+            "The SPF record, or what it includes, names 3 hosts of which the DNS knows nothing, and receivers stop "
+            "after 2: a:x.test, a:y.test, exists:z.test. Remove them.",
         )
 
     def test_an_include_of_nothing_breaks_the_policy(self, dns: DnsServer) -> None:
         found = spf(dns, "v=spf1 include:spf.platform.test include:gone.test ~all")
 
         assert found.diagnosis is Diagnosis.SPF_BROKEN_INCLUDE
-        assert "includes gone.test, which has no SPF record or several" in found.explanation
+        assert "includes gone.test, which has no SPF record that can be read" in found.explanation
 
     def test_a_circle_is_named(self, dns: DnsServer) -> None:
         dns.set("crm.test", "TXT", "v=spf1 include:shop.example -all")
@@ -358,10 +386,33 @@ class TestSpfLimits:
         assert found.diagnosis is Diagnosis.SPF_LOOP
         assert "by way of shop.example" in found.explanation
 
-    def test_an_included_server_that_fails_decides_nothing(self, dns: DnsServer) -> None:
+    @pytest.mark.parametrize(
+        ("value", "status"),
+        [
+            ("v=spf1 include:spf.platform.test include:crm.test ~all", CheckStatus.VERIFIED),
+            ("v=spf1 include:crm.test include:spf.platform.test ~all", CheckStatus.VERIFIED),
+            ("v=spf1 include:crm.test ~all", CheckStatus.PENDING),
+            ("v=spf1 include:crm.test -include:spf.platform.test ~all", CheckStatus.FAILED),
+        ],
+    )
+    def test_an_included_server_that_fails_decides_nothing(
+        self, dns: DnsServer, value: str, status: CheckStatus
+    ) -> None:
         dns.fail("crm.test", "SERVFAIL")
 
-        assert spf(dns, "v=spf1 include:spf.platform.test include:crm.test ~all").status is CheckStatus.VERIFIED
+        assert spf(dns, value).status is status
+
+    def test_an_included_policy_that_cannot_be_read_breaks_it(self, dns: DnsServer) -> None:
+        dns.set("crm.test", "TXT", "v=spf1 nonsense -all")
+
+        found = spf(dns, "v=spf1 include:spf.platform.test include:crm.test ~all")
+
+        assert found.diagnosis is Diagnosis.SPF_BROKEN_INCLUDE
+
+    def test_mx_hosts_that_do_not_exist_count_too(self, dns: DnsServer) -> None:
+        found = spf(dns, "v=spf1 mx:x.test mx:y.test mx:z.test include:spf.platform.test ~all")
+
+        assert found.diagnosis is Diagnosis.SPF_VOID_LOOKUPS
 
 
 def dkim(dns: DnsServer, *values: str | list[str]) -> CheckResult:
@@ -427,9 +478,19 @@ class TestDkim:
             (KEY, Diagnosis.SYNTAX, SYNTAX),
             ("", Diagnosis.SYNTAX, SYNTAX),
             (
+                f'{DKIM[:200]}" "{DKIM[200:]}',
+                Diagnosis.QUOTES,
+                f"Quotation marks or backslashes have become part of the value. {ASK_AGAIN} Leave the marks out.",
+            ),
+            (
+                DKIM.replace(";", "\\;"),
+                Diagnosis.QUOTES,
+                f"Quotation marks or backslashes have become part of the value. {ASK_AGAIN} Leave the marks out.",
+            ),
+            (
                 f'"{DKIM}"',
                 Diagnosis.QUOTES,
-                f"Quotation marks have become part of the value. {ASK_AGAIN} Leave the marks out.",
+                f"Quotation marks or backslashes have become part of the value. {ASK_AGAIN} Leave the marks out.",
             ),
             (
                 f"v=DKIM1; t=s:y; p={KEY}",
@@ -473,7 +534,7 @@ def dmarc(dns: DnsServer, *values: str) -> CheckResult:
     return examined(dns, Purpose.DMARC)
 
 
-NO_POLICY = "The DMARC record says {}; it must be p=none, p=quarantine or p=reject. To begin with: v=DMARC1; p=none;"
+NO_POLICY = "The DMARC record says {}; it must be p=none, p=quarantine or p=reject."
 NO_DMARC = f"The TXT record at {DMARC_NAME} is no DMARC record. Replace its value by: v=DMARC1; p=none;"
 
 
@@ -486,6 +547,9 @@ class TestDmarc:
             "v=DMARC1;p=quarantine;rua=mailto:d@shop.example!10m",
             "v=DMARC1 ; p = Reject ; sp=none; pct=50",
             "v=DMARC1; adkim=s; p=reject;",
+            "v=DMARC1; p=reject;; rua=mailto:d@shop.example",
+            "v=DMARC1; p=reject; nonsense; p=none",
+            "v=DMARC1; rua=mailto:d@shop.example",
         ],
     )
     def test_verifies_any_policy(self, dns: DnsServer, value: str) -> None:
@@ -511,7 +575,7 @@ class TestDmarc:
             (
                 '"v=DMARC1; p=none"',
                 Diagnosis.QUOTES,
-                "Quotation marks have become part of the value. Replace it by: v=DMARC1; p=none;",
+                "Quotation marks or backslashes have become part of the value. Replace it by: v=DMARC1; p=none;",
             ),
         ],
     )
@@ -523,6 +587,7 @@ class TestDmarc:
 
     def test_finds_a_policy_at_the_domain_itself(self, dns: DnsServer) -> None:
         dns.set(DOMAIN, "TXT", "v=DMARC1; p=none", "other")
+        dns.cut(DOMAIN)
 
         assert examined(dns, Purpose.DMARC) == missing(
             Diagnosis.NAME_MISPLACED,
@@ -562,6 +627,19 @@ class TestDmarcOfTheOrganisation:
         found = examined(dns, Purpose.DMARC, "news.mail.shop.example")
 
         assert f"the record of {expected_domain} holds" in found.explanation
+
+    def test_holds_also_where_another_text_stands_at_the_name(self, dns: DnsServer) -> None:
+        dns.set(DMARC_NAME, "TXT", "v=DMARC1; p=reject")
+        dns.set("_dmarc.mail.shop.example", "TXT", "a wildcard's text")
+
+        assert examined(dns, Purpose.DMARC, "mail.shop.example").diagnosis is Diagnosis.DMARC_INHERITED
+
+    def test_that_cannot_be_read_is_none(self, dns: DnsServer) -> None:
+        dns.set(DMARC_NAME, "TXT", "v=DMARC1; p=maybe")
+
+        found = examined(dns, Purpose.DMARC, "mail.shop.example")
+
+        assert (found.status, found.diagnosis) == (CheckStatus.MISSING, Diagnosis.MISSING)
 
     def test_is_nobodys_at_a_public_suffix(self, dns: DnsServer) -> None:
         dns.set("_dmarc.co.uk", "TXT", "v=DMARC1; p=reject")
@@ -653,6 +731,11 @@ class TestReturnPath:
             ("93.184.216.34",),
         )
         assert "flattens or proxies the CNAME" in found.explanation
+
+    def test_does_not_take_a_wildcard_for_a_proxy(self, dns: DnsServer) -> None:
+        dns.wildcard(DOMAIN, "93.184.216.34")
+
+        assert examined(dns, Purpose.RETURN_PATH).diagnosis is Diagnosis.MISSING
 
     def test_tells_a_text_in_its_place(self, dns: DnsServer) -> None:
         dns.set(ALIAS, "TXT", "return.platform.test")

@@ -11,8 +11,7 @@ from apps.core.api.pagination import WholeListPagination
 from apps.domains.api.serializers import DomainRequest, DomainResource, show_domain
 from apps.domains.models import Domain
 from apps.domains.services import checking, keys, registry
-from apps.domains.services.records import records_of, records_of_each
-from apps.domains.states import Algorithm
+from apps.domains.services.records import records_of, records_of_each, reread
 from apps.keys.api.views import WorkspaceViewSet
 
 
@@ -81,7 +80,7 @@ class DomainViewSet(WorkspaceViewSet):
     def sign_twice(self, request: Request, id: str) -> Response:
         """Adds an Ed25519 signature beside the RSA one, as soon as the record of its key is seen."""
         domain = self.get_object()
-        keys.rotate(domain, Algorithm.ED25519)
+        keys.add_second_signature(domain)
         return Response(_shown(domain))
 
     @extend_schema(request=None, responses={200: DomainResource})
@@ -99,5 +98,5 @@ class DomainViewSet(WorkspaceViewSet):
 
 
 def _shown(domain: Domain) -> dict[str, Any]:
-    domain.refresh_from_db()
-    return DomainResource(show_domain(domain, records_of(domain))).data
+    fresh = reread(domain)
+    return DomainResource(show_domain(fresh, records_of(fresh))).data

@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 
 from apps.core import clock
 from apps.core.crypto import seal
+from apps.core.errors import NotFound
 from apps.core.ids import new_id
 from apps.domains.errors import CannotRotate
 from apps.domains.models import DkimKey, Domain, DomainRecord
@@ -50,7 +51,7 @@ def rotate(domain: Domain, algorithm: Algorithm = Algorithm.RSA) -> DkimKey:
     key = new_key(domain, private_key, algorithm, KeyState.NEXT)
     try:
         with transaction.atomic():
-            locked = _locked(domain)
+            locked = _changeable(domain)
             key.save(force_insert=True)
             further_record(domain, key, public=dkim.public_record(private_key)).save(force_insert=True)
             watch(locked)
@@ -66,17 +67,23 @@ def rotate(domain: Domain, algorithm: Algorithm = Algorithm.RSA) -> DkimKey:
 def withdraw(domain: Domain, algorithm: Algorithm = Algorithm.RSA) -> bool:
     """Takes a key back that waits to be seen; False where there is none."""
     with transaction.atomic():
-        waiting = _keys(domain).filter(algorithm=algorithm, state=KeyState.NEXT)
-        deleted, _ = waiting.delete()
+        # Locked, or a look that sees the key at this moment would let it sign, and it would be deleted nevertheless.
+        _locked(domain)
+        deleted, _ = _keys(domain).filter(algorithm=algorithm, state=KeyState.NEXT).delete()
     return deleted > 0
+
+
+def add_second_signature(domain: Domain) -> None:
+    """Makes the Ed25519 key, unless there is one already. Raises CannotRotate."""
+    if not _keys(domain).filter(algorithm=Algorithm.ED25519, state=KeyState.ACTIVE).exists():
+        rotate(domain, Algorithm.ED25519)
 
 
 def drop_second_signature(domain: Domain) -> bool:
     """Signs with RSA alone from now on; False where that was so. The record may go when no such mail is under way."""
     withdrawn = withdraw(domain, Algorithm.ED25519)
     with transaction.atomic():
-        locked = Domain.objects.of(domain.workspace_id).select_for_update().get(pk=domain.pk)
-        signing = list(_keys(locked).filter(algorithm=Algorithm.ED25519, state=KeyState.ACTIVE))
+        signing = list(_keys(_locked(domain)).filter(algorithm=Algorithm.ED25519, state=KeyState.ACTIVE))
         for key in signing:
             _retire(key, clock.now())
     return withdrawn or bool(signing)
@@ -94,7 +101,7 @@ def advance(domain: Domain, sightings: Mapping[str, Sighting], now: datetime) ->
         elif key.state == KeyState.ACTIVE and key.algorithm != Algorithm.RSA and sighting in _NOT_THERE:
             _suspend(domain, key)
         elif key.state in {KeyState.RETIRING, KeyState.RETIRED} and sighting is Sighting.GONE:
-            key.delete()  # with its record; nothing signs with it any more, whether its time was over or not
+            _forget(domain, key)
         elif key.state == KeyState.RETIRING and (sighting is Sighting.WRONG or _is_over(key, now)):
             _end(domain, key)
 
@@ -117,8 +124,16 @@ def watch(domain: Domain) -> None:
 
 
 def _locked(domain: Domain) -> Domain:
+    """The row, locked before all that belongs to it. Raises NotFound."""
     locked: Domain | None = Domain.objects.of(domain.workspace_id).select_for_update().filter(pk=domain.pk).first()
-    if locked is None or locked.status != Status.VERIFIED:
+    if locked is None:
+        raise NotFound
+    return locked
+
+
+def _changeable(domain: Domain) -> Domain:
+    locked = _locked(domain)
+    if locked.status != Status.VERIFIED:
         raise CannotRotate("Keys change while a domain is verified; publish its records and verify it first.")
     if locked.is_trusted:
         raise CannotRotate("This domain is trusted without being looked up, so no new key could ever be seen.")
@@ -151,6 +166,14 @@ def _suspend(domain: Domain, key: DkimKey) -> None:
         return
     key.state, key.activated_at = KeyState.NEXT, None
     key.save(update_fields=["state", "activated_at"])
+    tell(EventType.DOMAIN_KEY_SUSPENDED, domain, key)
+
+
+def _forget(domain: Domain, key: DkimKey) -> None:
+    """Deletes an old key with its record; nothing signs with it any more, whether its time was over or not."""
+    if key.state != KeyState.RETIRED:
+        _end(domain, key)
+    key.delete()
 
 
 def _is_over(key: DkimKey, now: datetime) -> bool:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.conf import settings
 
+from apps.core.errors import NotFound
 from apps.domains.models import DkimKey, Domain, DomainRecord
 from apps.domains.states import KeyState
 from apps.protocols.sender_records import (
@@ -21,6 +22,14 @@ from apps.protocols.sender_records import (
 
 # Records of further keys stand behind the four that every domain has.
 FIRST_POSITION, FURTHER_POSITION = 1, 10
+
+
+def reread(domain: Domain) -> Domain:
+    """The row as it is now. Raises NotFound where somebody has deleted it."""
+    row: Domain | None = Domain.objects.of(domain.workspace_id).filter(pk=domain.pk).first()
+    if row is None:
+        raise NotFound
+    return row
 
 
 def records_of(domain: Domain) -> list[DomainRecord]:
@@ -65,7 +74,9 @@ def expected_of(row: DomainRecord) -> ExpectedRecord:
 
 def explain(row: DomainRecord, now: datetime) -> str:
     """What was found and what to do, and until when others may go on seeing what was there before; a line each."""
-    parts = [_part_in_rotation(row.key, row.status) if row.key else "", row.explanation]
+    if row.key is not None and row.key.state == KeyState.RETIRED:
+        return "The old key is no longer needed: this record may be removed."
+    parts = [_part_in_rotation(row.key) if row.key else "", row.explanation]
     if row.held_until is not None and row.held_until > now:
         until = shown_time(row.held_until)
         is_right = row.status == CheckStatus.VERIFIED
@@ -81,17 +92,12 @@ def shown_time(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%d %H:%M UTC")
 
 
-def _part_in_rotation(key: DkimKey, status: str) -> str:
+def _part_in_rotation(key: DkimKey) -> str:
     if key.state == KeyState.NEXT:
-        is_seen = status == CheckStatus.VERIFIED
-        return (
-            "The next key is seen, but not yet at every name server of the zone."
-            if is_seen
-            else "The next key: mail is signed with it as soon as this record is seen."
-        )
+        return "The next key: mail is signed with it as soon as this record is seen."
     if key.state == KeyState.RETIRING and key.retires_at is not None:
         return f"The old key: keep this record until {shown_time(key.retires_at)}, for mail that is still on its way."
-    return "The old key is no longer needed: this record may be removed." if key.state == KeyState.RETIRED else ""
+    return ""
 
 
 def _row(domain: Domain, item: ExpectedRecord, position: int) -> DomainRecord:

@@ -46,6 +46,10 @@ class KeyRing:
         """Whether the key of that time is still among them."""
         return any(dated.activated_at <= moment for dated in self._rsa())
 
+    @property
+    def can_sign(self) -> bool:
+        return bool(self._rsa())
+
     def _rsa(self) -> list[DatedKey]:
         return [dated for dated in self.keys if dated.algorithm == Algorithm.RSA]
 
@@ -89,7 +93,8 @@ def signing_keys(domain_ids: Collection[UUID | None]) -> tuple[dict[UUID, KeyRin
             keys[domain_id].append(DatedKey(algorithm, state, activated_at, _signing_key(*key)))
         except SealBroken:
             sealed.add(domain_id)
-    return {domain_id: KeyRing(dated) for domain_id, dated in keys.items() if domain_id not in sealed}, sealed
+    rings = {domain_id: KeyRing(dated) for domain_id, dated in keys.items() if domain_id not in sealed}
+    return {domain_id: ring for domain_id, ring in rings.items() if ring.can_sign}, sealed
 
 
 def verified_ids(names: Collection[tuple[UUID, str]]) -> dict[tuple[UUID, str], UUID]:

@@ -34,7 +34,7 @@ def _judge(record: ExpectedRecord, domain: str, answer: Answer[str], look: Look)
     if record.purpose is Purpose.DKIM:
         return judge_key(record, answer)
     if record.purpose is Purpose.DMARC:
-        return judge_dmarc(record, answer)
+        return judge_dmarc(record, domain, answer, look)
     return judge_alias(record, answer, look)
 
 

@@ -25,7 +25,10 @@ def _fault(record: ExpectedRecord, values: tuple[str, ...]) -> tuple[Diagnosis, 
         return Diagnosis.SEVERAL_RECORDS, f"There are {len(values)} TXT records at {record.name}; leave only this one."
     (value,) = values
     if is_quoted(value):
-        return Diagnosis.QUOTES, f"Quotation marks have become part of the value. {PASTE_AGAIN} Leave the marks out."
+        return (
+            Diagnosis.QUOTES,
+            f"Quotation marks or backslashes have become part of the value. {PASTE_AGAIN} Leave the marks out.",
+        )
     tags = parse_tags(value)
     if tags is None or "p" not in tags or ("v" in tags and next(iter(tags.items())) != ("v", "DKIM1")):
         return Diagnosis.SYNTAX, f"This is no DKIM key record. {PASTE_AGAIN}"

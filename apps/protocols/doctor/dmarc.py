@@ -1,5 +1,6 @@
 """Judges a domain's DMARC policy, its own or the one that it inherits (RFC 9989, which replaced RFC 7489)."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -10,10 +11,9 @@ from apps.protocols.dns import Answer, Outcome
 from apps.protocols.doctor.findings import CheckResult, Diagnosis, Look, is_quoted, no_answer, right, wrong
 from apps.protocols.doctor.misplaced import absent
 from apps.protocols.sender_records import CheckStatus, ExpectedRecord
-from apps.protocols.tags import parse_tags
 
 _POLICIES = frozenset({"none", "quarantine", "reject"})
-_VERSION = ("v", "DMARC1")
+_VERSION = re.compile(r"v[ \t]*=[ \t]*DMARC1[ \t]*(?:;|$)")
 # Names with more labels are looked up from the seventh on (RFC 9989 section 4.10).
 LONGEST_WALK = 7
 
@@ -28,19 +28,25 @@ class Inherited:
     answer: Answer[str]
 
 
-def judge_dmarc(record: ExpectedRecord, answer: Answer[str]) -> CheckResult:
-    """Whether receivers find one policy that they can read."""
+def judge_dmarc(record: ExpectedRecord, domain: str, answer: Answer[str], look: Look) -> CheckResult:
+    """Whether receivers find one policy that they can read; texts that are none are as if they were not there."""
     policies = _policies(answer.values)
     if len(policies) > 1:
         # As if there were none, RFC 9989 section 4.10.1.
         text = f"There are {len(policies)} DMARC records at {record.name}, and receivers then take none of them."
         return wrong(answer, answer.values, Diagnosis.SEVERAL_RECORDS, f"{text} Keep one.")
     if not policies:
-        return wrong(answer, answer.values, *_no_policy(record, answer.values))
-    if (found := policies[0].get("p", "").lower()) not in _POLICIES:
-        said = f"p={found}" if found else "no p="
+        diagnosis, text = _no_policy(record, answer.values)
+        inherited = find_inherited(domain, look) if diagnosis is Diagnosis.SYNTAX else None
+        return (
+            _holds(domain, inherited)
+            if isinstance(inherited, Inherited)
+            else wrong(answer, answer.values, diagnosis, text)
+        )
+    if not _policy(policies[0], "p"):
+        said = f"p={policies[0]['p']}" if "p" in policies[0] else "no p="
         text = f"The DMARC record says {said}; it must be p=none, p=quarantine or p=reject."
-        return wrong(answer, answer.values, Diagnosis.DMARC_NO_POLICY, f"{text} To begin with: {record.value}")
+        return wrong(answer, answer.values, Diagnosis.DMARC_NO_POLICY, text)
     return right(answer, answer.values)
 
 
@@ -49,8 +55,10 @@ def judge_no_dmarc(record: ExpectedRecord, domain: str, answer: Answer[str], loo
     inherited = find_inherited(domain, look)
     if isinstance(inherited, Answer):
         return no_answer(inherited)
-    if inherited is None:
-        return absent(record, domain, answer, look)
+    return _holds(domain, inherited) if inherited is not None else absent(record, domain, answer, look)
+
+
+def _holds(domain: str, inherited: Inherited) -> CheckResult:
     text = f"{domain} needs none of its own: the record of {inherited.domain} holds for it (policy {inherited.policy})."
     found = (inherited.record,)
     return CheckResult(CheckStatus.VERIFIED, Diagnosis.DMARC_INHERITED, found, text, inherited.answer.ttl)
@@ -71,11 +79,14 @@ def find_inherited(domain: str, look: Look) -> Inherited | Answer[str] | None:
         if len(policies) != 1:
             continue
         tags = policies[0]
+        policy = _policy(tags, "sp") or _policy(tags, "p")
+        if not policy:
+            continue  # receivers can do nothing with it
         is_suffix_policy = tags.get("psd", "").lower() == "y"
         if public_suffixes().is_public(name) and not is_suffix_policy:
             continue
         if not (best and is_suffix_policy):
-            best = Inherited(name, _text_of(answer.values), _policy_below(tags), answer)
+            best = Inherited(name, _text_of(answer.values), policy, answer)
         if tags.get("psd", "").lower() in {"n", "y"}:
             break
     return best
@@ -94,24 +105,37 @@ def _walk(domain: str) -> Iterator[str]:
 
 def _policies(values: Sequence[str]) -> list[dict[str, str]]:
     """The records that begin with the version; others are discarded (RFC 9989 section 4.10.1)."""
-    return [tags for tags in map(parse_tags, values) if tags and next(iter(tags.items())) == _VERSION]
+    return [_tags(value) for value in values if _VERSION.match(value)]
+
+
+def _tags(value: str) -> dict[str, str]:
+    """The tags that can be read; what cannot is left out alone, unlike in a DKIM key (RFC 9989, 4.7)."""
+    parts = [part.partition("=") for part in value.split(";")]
+    tags: dict[str, str] = {}
+    for name, equals, content in parts:
+        if equals:
+            tags.setdefault(name.strip(" \t").lower(), content.strip(" \t"))
+    return tags
+
+
+def _policy(tags: dict[str, str], name: str) -> str:
+    """The policy of a tag, or nothing. Reports that are asked for without one mean "none" (RFC 9989 section 4.10.1)."""
+    found = tags.get(name, "").lower()
+    if found in _POLICIES:
+        return found
+    return "none" if name == "p" and tags.get("rua", "").lower().startswith("mailto:") else ""
 
 
 def _text_of(values: Sequence[str]) -> str:
     return next(value for value in values if _policies([value]))
 
 
-def _policy_below(tags: dict[str, str]) -> str:
-    """What holds for a subdomain: `sp`, or `p` where it is silent (RFC 9989 section 4.7)."""
-    return (tags.get("sp") or tags.get("p") or "none").lower()
-
-
 def _no_policy(record: ExpectedRecord, values: Sequence[str]) -> tuple[Diagnosis, str]:
     if any(is_quoted(value) for value in values):
-        text = "Quotation marks have become part of the value."
+        text = "Quotation marks or backslashes have become part of the value."
         return Diagnosis.QUOTES, f"{text} Replace it by: {record.value}"
-    for tags in map(parse_tags, values):
-        if tags and _VERSION in tags.items():
+    for tags in map(_tags, values):
+        if tags.get("v") == "DMARC1":
             first = next(iter(tags))
             text = f"The DMARC record begins with {first}=; receivers only read records that begin with v=DMARC1."
             return Diagnosis.DMARC_VERSION_NOT_FIRST, f"{text} Move v=DMARC1 to the front."

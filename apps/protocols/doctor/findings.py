@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from apps.protocols.dns import BROKEN_RECORD, TIME_OUT, Answer, Outcome
+from apps.protocols.dns import BROKEN_RECORD, NO_SERVER, TIME_OUT, UNREACHABLE, Answer, Outcome
+from apps.protocols.dns_records import MxRecord
 from apps.protocols.sender_records import CheckStatus
 
 # What is shown and stored of an answer; a TXT record may hold 64 KiB.
 MAX_SHOWN = 10
 MAX_SHOWN_LENGTH = 1024
+LONGEST_DENIAL, LONGEST_RECORD = 3 * 3600, 24 * 3600
 # Of an explanation, which may repeat what a stranger's zone holds.
 MAX_EXPLANATION = 1500
 
@@ -22,6 +24,8 @@ class Look(Protocol):
 
     def cname(self, name: str) -> Answer[str]: ...
 
+    def mx(self, name: str) -> Answer[MxRecord]: ...
+
     def addresses(self, name: str) -> Answer[str]: ...
 
 
@@ -32,6 +36,7 @@ class Diagnosis(StrEnum):
     MISSING = "missing"
     TIMED_OUT = "timed_out"
     SERVER_FAILED = "server_failed"
+    SPREADING = "spreading"
     NAME_DOUBLED = "name_doubled"
     NAME_MISPLACED = "name_misplaced"
     QUOTES = "quotes"
@@ -75,15 +80,15 @@ class CheckResult:
 
 
 def right(answer: Answer[str], found: Sequence[str]) -> CheckResult:
-    return CheckResult(CheckStatus.VERIFIED, Diagnosis.RIGHT, shown(found), held_seconds=answer.ttl)
+    return CheckResult(CheckStatus.VERIFIED, Diagnosis.RIGHT, shown(found), held_seconds=_held(answer))
 
 
 def wrong(answer: Answer[str], found: Sequence[str], diagnosis: Diagnosis, explanation: str) -> CheckResult:
-    return CheckResult(CheckStatus.FAILED, diagnosis, shown(found), _bounded(explanation), answer.ttl)
+    return CheckResult(CheckStatus.FAILED, diagnosis, shown(found), _bounded(explanation), _held(answer))
 
 
 def missing(answer: Answer[str], diagnosis: Diagnosis, explanation: str, found: Sequence[str] = ()) -> CheckResult:
-    return CheckResult(CheckStatus.MISSING, diagnosis, shown(found), _bounded(explanation), answer.ttl)
+    return CheckResult(CheckStatus.MISSING, diagnosis, shown(found), _bounded(explanation), _held(answer))
 
 
 def no_answer(answer: Answer[str]) -> CheckResult:
@@ -100,6 +105,13 @@ def no_answer(answer: Answer[str]) -> CheckResult:
             "it is looked up again by itself. If it lasts, the domain's name servers are down or cannot be reached."
         )
         return CheckResult(CheckStatus.PENDING, Diagnosis.TIMED_OUT, explanation=explanation)
+    if answer.reason in {NO_SERVER, UNREACHABLE}:
+        explanation = (
+            f"{answer.name} could not be looked up: {answer.reason}. Either this platform cannot reach its resolver, "
+            "which its operator has to mend, or all name servers of the domain are down. It is looked up again by "
+            "itself."
+        )
+        return CheckResult(CheckStatus.PENDING, Diagnosis.SERVER_FAILED, explanation=explanation)
     explanation = (
         f"Asked for {answer.name}, the name servers failed: {answer.reason}. That says nothing about the record; it is "
         "looked up again by itself. If it lasts, the domain's delegation or its DNSSEC signatures are broken: "
@@ -112,14 +124,15 @@ def shown(values: Sequence[str]) -> tuple[str, ...]:
     return tuple(value[:MAX_SHOWN_LENGTH] for value in values[:MAX_SHOWN])
 
 
-def is_failure(answer: Answer[str]) -> bool:
-    return answer.status is Outcome.FAILED
-
-
 def is_quoted(value: str) -> bool:
     """Whether quotation marks became part of the value: zone files need them, forms add them by themselves."""
     # A backslash is how a mark that is not ASCII is shown, or one that somebody has escaped.
-    return value.strip().startswith(('"', "'", "\\")) or value.strip().endswith('"')
+    return '"' in value or "\\" in value or value.strip().startswith("'")
+
+
+def _held(answer: Answer[str]) -> int:
+    """What a careful resolver keeps at most: a denial for three hours, as BIND does, and a record for a day."""
+    return min(answer.ttl, LONGEST_DENIAL if answer.status is Outcome.MISSING else LONGEST_RECORD)
 
 
 def _bounded(text: str) -> str:

@@ -4,17 +4,17 @@ from collections.abc import Callable, Iterator
 
 from apps.protocols.dns import Answer, Outcome
 from apps.protocols.doctor.findings import CheckResult, Diagnosis, Look, missing, wrong
-from apps.protocols.sender_records import ExpectedRecord, RecordType
+from apps.protocols.sender_records import ExpectedRecord, Purpose, RecordType
 
 
 def absent(record: ExpectedRecord, domain: str, answer: Answer[str], look: Look) -> CheckResult:
     """Explains a missing record, after a look at the names under which such records are found by mistake."""
     resembles = _resemblance(record)
-    for name, diagnosis, mistake in _wrong_names(record, domain):
+    for name, diagnosis, mistake in _wrong_names(record, domain, answer.zone):
         elsewhere = _ask(record.type, name, look)
         found = [value for value in elsewhere.values if resembles(value)]
-        if found:
-            mend = f"Move it to {record.name}; in most editors that is the name {_relative(record, domain)}."
+        if found and not elsewhere.aliases:
+            mend = f"Move it to {record.name}{_as_typed(record, answer.zone)}."
             return missing(answer, diagnosis, f"{mistake.format(name=name)} {mend}", found)
     return missing(answer, Diagnosis.MISSING, _plainly_missing(record, domain, answer))
 
@@ -33,17 +33,20 @@ def beside_alias(record: ExpectedRecord, answer: Answer[str], look: Look) -> Che
     return wrong(answer, (*answer.values, *other.values), Diagnosis.BESIDE_ALIAS, explanation)
 
 
-def _wrong_names(record: ExpectedRecord, domain: str) -> Iterator[tuple[str, Diagnosis, str]]:
+def _wrong_names(record: ExpectedRecord, domain: str, zone: str) -> Iterator[tuple[str, Diagnosis, str]]:
     doubled = (
         "The record stands at {name}: the zone editor adds the domain to the name by itself, and it was typed in too."
     )
-    yield f"{record.name}.{domain}", Diagnosis.NAME_DOUBLED, doubled
+    for ending in dict.fromkeys((domain, zone)):
+        if ending and domain.endswith(ending):
+            yield f"{record.name}.{ending}", Diagnosis.NAME_DOUBLED, doubled
     prefix = record.name.removesuffix(domain)
     parent = domain.partition(".")[2]
-    if prefix and "." in parent:
+    # Not for DMARC: a policy of the domain above is there for good reason, and holds for this one too.
+    if prefix and "." in parent and record.purpose is not Purpose.DMARC:
         above = "The record stands at {name}, which belongs to another domain: a part of the name was left out."
         yield f"{prefix}{parent}", Diagnosis.NAME_MISPLACED, above
-    if prefix == "_dmarc.":
+    if record.purpose is Purpose.DMARC:
         bare = "A DMARC record stands at {name} itself, where no receiver looks for it."
         yield domain, Diagnosis.NAME_MISPLACED, bare
 
@@ -62,9 +65,11 @@ def _resemblance(record: ExpectedRecord) -> Callable[[str], bool]:
     return lambda value: value.strip('"').lower().startswith(version)
 
 
-def _relative(record: ExpectedRecord, domain: str) -> str:
-    prefix = record.name.removesuffix(domain).rstrip(".")
-    return prefix or "@"
+def _as_typed(record: ExpectedRecord, zone: str) -> str:
+    """The name as editors want it, without the zone's; only where it is known which zone that is."""
+    if not zone or zone == "." or "." not in zone or not record.name.endswith(zone):
+        return ""
+    return f"; in most editors that is the name {record.name.removesuffix(zone).rstrip('.') or '@'}"
 
 
 def _plainly_missing(record: ExpectedRecord, domain: str, answer: Answer[str]) -> str:

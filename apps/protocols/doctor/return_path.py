@@ -1,5 +1,7 @@
 """Judges the alias of the return path, through which bounces find their way back."""
 
+import secrets
+
 from apps.protocols.dns import Answer, Outcome
 from apps.protocols.doctor.findings import CheckResult, Diagnosis, Look, missing, right, wrong
 from apps.protocols.doctor.misplaced import absent
@@ -35,13 +37,18 @@ def judge_no_alias(record: ExpectedRecord, domain: str, answer: Answer[str], loo
         )
         return missing(answer, Diagnosis.NAME_MISPLACED, explanation, texts)
     addresses = look.addresses(record.name)
-    if addresses.status is Outcome.FOUND and not addresses.aliases:
+    if addresses.status is Outcome.FOUND and not addresses.aliases and not _is_wildcard(domain, addresses, look):
         explanation = (
             f"{record.name} answers with addresses instead of an alias. The DNS provider flattens or proxies the "
             f"CNAME: switch that off for this record (at Cloudflare: DNS only), so that it shows {target}."
         )
         return missing(answer, Diagnosis.ALIAS_FLATTENED, explanation, addresses.values)
     return absent(record, domain, answer, look)
+
+
+def _is_wildcard(domain: str, addresses: Answer[str], look: Look) -> bool:
+    """Whether any name below the domain has these addresses (RFC 4592), so that they say nothing about this one."""
+    return look.addresses(f"{secrets.token_hex(6)}.{domain}").values == addresses.values
 
 
 def _follow(answer: Answer[str], target: str, look: Look) -> tuple[str, ...]:

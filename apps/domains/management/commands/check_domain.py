@@ -47,7 +47,7 @@ class Command(BaseCommand):
 
     def _report(self, title: str, records: list[ExpectedRecord], name: str) -> bool:
         self.stdout.write(title)
-        way = look()
+        way = look(name)
         is_well = True
         for record in records:
             result = examine(record, name, way)
