@@ -31,9 +31,10 @@ class ConsoleSite(AdminSite):
         guarded = super().admin_view(view, cacheable)
 
         def inner(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-            # PostgreSQL takes no NUL in a text, so a filter with one would be an error of ours.
-            if "\0" in request.path or any("\0" in value for _, values in request.GET.lists() for value in values):
-                raise BadRequest("NUL in the address")
+            # PostgreSQL takes no NUL in a text, so a filter or a reason with one would be an error of ours.
+            given = [*request.GET.lists(), *request.POST.lists()]
+            if "\0" in request.path or any("\0" in value for _, values in given for value in values):
+                raise BadRequest("NUL in the address or the form")
             return guarded(request, *args, **kwargs)
 
         return update_wrapper(inner, guarded)

@@ -54,7 +54,6 @@ def shop(db: None) -> Workspace:
         ({"scopes": ["mail:everything"]}, "not one of the available choices"),
         ({"scopes": [HOSTILE]}, "not one of the available choices"),
         ({"name": "x" * 201}, "at most 200 characters"),
-        ({"name": "a\0b"}, "Null characters"),
         ({"expires_at_0": "2020-01-01", "expires_at_1": "00:00"}, "must be in the future"),
         ({"expires_at_0": "9999999-01-01", "expires_at_1": "00:00"}, "valid date"),
         ({"workspace": "nobody"}, "valid UUID"),
@@ -68,6 +67,12 @@ def test_a_key_that_cannot_be_is_refused(
     response = console.post("/admin/keys/apikey/add/", data)
     assert any(reason in text for text in errors(response)), errors(response)
     assert "<img src=x" not in response.content.decode()
+    assert not ApiKey.objects.across_workspaces().exists()
+
+
+def test_a_key_named_with_nul_is_refused(console: Client, shop: Workspace) -> None:
+    response = console.post("/admin/keys/apikey/add/", {"workspace": shop.pk, "name": "a\0b", "scopes": ["mail:send"]})
+    assert response.status_code == 400
     assert not ApiKey.objects.across_workspaces().exists()
 
 
@@ -167,6 +172,19 @@ def test_only_a_form_of_this_session_and_this_site_is_taken(careful: Client, sho
     assert revoking(careful, row, token(careful), origin="http://testserver") == 302
     row.refresh_from_db()
     assert row.revoked_at is not None
+
+
+@pytest.mark.parametrize("verb", ["hold", "cancel"])
+def test_a_reason_with_nul_changes_nothing(verb: str, console: Client, shop: Workspace) -> None:
+    message = make_message(shop)
+    recipient = Recipient.objects.of(shop.pk).get()
+    before = everything_stored()
+
+    story = console.post(f"/admin/mail_messages/message/{message.pk}/operate/", {"verb": verb, "reason": "a\0b"})
+    listed = act(console, "mail_messages/recipient", verb, recipient.pk, confirmed="1", reason="a\0b")
+
+    assert (story.status_code, listed.status_code) == (400, 400)
+    assert everything_stored() == before
 
 
 def test_looking_at_a_deletion_deletes_nothing(console: Client, shop: Workspace) -> None:
