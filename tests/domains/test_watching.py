@@ -280,7 +280,7 @@ class TestAVerifiedDomain:
 
         look_after(frozen, MINUTE)
 
-        assert api.get(f"{DOMAINS}/{domain['id']}").data["status"] == "failed"
+        assert api.get(f"{DOMAINS}/{domain['id']}").data["status"] == "pending"
         assert api.post(SEND, mail(**{"from": "a@ex.example"})).status == 403
         dns.recover("*")
         look_after(frozen, timedelta(hours=1))

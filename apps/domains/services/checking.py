@@ -200,7 +200,8 @@ def _judge(domain: Domain, required: Sequence[Judged], now: datetime, *, may_own
         _sink(domain, now, is_bad=is_bad)
     else:
         is_wrong = any(row.status == CheckStatus.FAILED for row, _ in required)
-        _become(domain, Status.FAILED if is_wrong or domain.verified_at else Status.PENDING)
+        has_fallen = domain.status == Status.FAILED and domain.verified_at is not None
+        _become(domain, Status.FAILED if is_wrong or has_fallen else Status.PENDING)
 
 
 def _rise(domain: Domain, now: datetime, *, may_own: bool) -> None:
