@@ -36,7 +36,7 @@ def published(shop: Workspace, settings: Any) -> Iterator[Domain]:
     domain = make_domain(shop)
     with DnsServer() as server:
         for row in DomainRecord.objects.of(shop.pk):
-            server.set(row.name, row.type, row.value)
+            server.set(row.name, row.type, f"{row.value}." if row.type == "CNAME" else row.value)
         settings.MAIL_DNS_SERVERS = server.address
         yield domain
 
