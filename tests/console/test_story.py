@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from apps.console.story import sent
 from apps.core import clock
 from apps.messages.models import Attempt, Message, MessageContent, Recipient
+from apps.messages.services import interventions
 from apps.messages.states import AttemptStatus, Status
 from apps.messages.waits import WaitCode
 from apps.workspaces.models import User, Workspace
@@ -154,6 +155,33 @@ def test_what_could_not_be_done_is_told_and_not_noted(console: Client, message: 
     assert "Unchanged: 1. It is being handed to the receiving server at this moment; nobody can stop that." in page
     assert notes() == []
     assert stored.everything() == before
+
+
+def test_what_cannot_be_noted_is_not_done(console: Client, message: Message, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_args: Any, **_kwargs: Any) -> None:
+        raise RuntimeError("killed")
+
+    monkeypatch.setattr(LogEntry.objects, "bulk_create", fail)
+    before = stored.everything()
+    assert operate(console, message, "cancel").status_code == 500
+    assert stored.everything() == before
+
+
+def test_what_was_done_before_an_error_is_noted(
+    console: Client, message: Message, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, bob = rows(message)
+    settle = interventions._settle
+
+    def without_bob(chosen: Any, *args: Any, may_wait: bool) -> Any:
+        if may_wait:
+            raise RuntimeError("killed")
+        return settle([pk for pk in chosen if pk != bob.pk], *args, may_wait=False)
+
+    monkeypatch.setattr(interventions, "_settle", without_bob)
+    assert operate(console, message, "cancel").status_code == 500
+    assert [row.status for row in rows(message)] == [Status.FAILED, Status.QUEUED]
+    assert notes() == ["Canceled for ada@example.com."]
 
 
 @pytest.mark.parametrize("fields", [{"verb": "delete"}, {}, {"verb": "hold", "recipient": "nobody"}])
