@@ -1,7 +1,9 @@
 """The story of a message: who may see and do what, what is noted of it, and that it costs the same for any message."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import time_machine
@@ -11,8 +13,11 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from apps.console.story import sent
+from apps.console.story import reading, sent
 from apps.core import clock
+from apps.core.ids import new_id
+from apps.events.services import NewEvent, record
+from apps.events.types import EventType, ResourceType
 from apps.messages.models import Attempt, Message, MessageContent, Recipient
 from apps.messages.services import interventions
 from apps.messages.states import AttemptStatus, Status
@@ -124,6 +129,35 @@ def test_the_number_of_queries_is_the_same_for_any_message(console: Client, shop
     assert f"?message_id={many.pk}" in page
 
 
+def test_of_many_events_the_newest_are_told(console: Client, message: Message, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MAX_MOMENTS", 3)
+    ada, _ = rows(message)
+    for number in range(1, 6):
+        about = {"recipient": ada.email, "attemptNumber": number}
+        told = NewEvent(message.workspace_id, EventType.MESSAGE_SENT, ResourceType.MESSAGE, message.pk, message.pk)
+        record([replace(told, data=about | {"response": f"250 taken {number}"})])
+    page = shown(console.get(url(message)))
+    assert [f"250 taken {number}" in page for number in range(1, 6)] == [False, False, True, True, True]
+    assert page.index("250 taken 3") < page.index("250 taken 5")
+    assert "The newest events are shown" in page
+
+
+@pytest.mark.parametrize(
+    ("status", "level"), [("sent", "info"), ("deferred", "warning"), ("ambiguous", "warning"), ("failed", "error")]
+)
+def test_a_try_without_an_event_is_told_as_what_it_was(
+    status: str, level: str, console: Client, message: Message
+) -> None:
+    try_often(rows(message)[0], 1)
+    Attempt.objects.of(message.workspace_id).update(status=status, response="what it said")
+    page = shown(console.get(url(message)))
+    assert (
+        page.partition("Try 1 for ada@example.com: what it said")[0]
+        .rpartition("<li class=")[2]
+        .startswith(f'"{level}"')
+    )
+
+
 # --- What it does ---
 
 
@@ -207,6 +241,39 @@ def test_who_may_only_look_sees_no_button_and_can_use_none(message: Message) -> 
     assert stored.everything() == before
 
 
+def test_the_verbs_need_the_right_to_change_recipients(message: Message) -> None:
+    editor = person("view_message", "change_message")
+    before = stored.everything()
+    assert 'name="verb"' not in shown(editor.get(url(message)))
+    assert editor.post(url(message, "operate"), {"verb": "cancel"}).status_code == 403
+    assert stored.everything() == before
+
+    User.objects.filter(email="reader@example.com").delete()
+    operator = person("view_message", "change_recipient")
+    assert 'name="verb"' in shown(operator.get(url(message)))
+    assert operator.post(url(message, "operate"), {"verb": "cancel"}).status_code == 302
+    assert {row.status for row in rows(message)} == {Status.FAILED}
+
+
+def test_no_refusal_tells_which_messages_exist(message: Message) -> None:
+    stranger = person()
+    nowhere = Message(pk=new_id())
+    for one in (message, nowhere):
+        answers = [
+            stranger.get(url(one)),
+            stranger.get(url(one), {"sent": "text"}),
+            stranger.get(url(one, "html")),
+            stranger.get(url(one, "source")),
+            stranger.post(url(one, "operate"), {"verb": "cancel"}),
+        ]
+        assert [answer.status_code for answer in answers] == [403] * 5
+    assert notes() == [sent.REFUSED]
+
+
+def test_the_form_says_who_sees_the_reason(console: Client, message: Message) -> None:
+    assert "Reason (optional; the workspace sees it)" in shown(console.get(url(message)))
+
+
 def test_a_button_needs_its_token_and_a_post(console: Client, staff: User, message: Message) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(staff)
@@ -217,6 +284,18 @@ def test_a_button_needs_its_token_and_a_post(console: Client, staff: User, messa
 
 
 # --- What was sent ---
+
+
+def test_what_was_sent_is_composed_only_where_it_is_shown_and_parsed_once(
+    console: Client, message: Message, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    composed, parsed = Mock(wraps=sent.letter_of), Mock(wraps=sent.read)
+    monkeypatch.setattr(sent, "letter_of", composed)
+    monkeypatch.setattr(sent, "read", parsed)
+    assert console.get(url(message, "html")).content == b"<p>Hello</p>"
+    assert (composed.call_count, parsed.call_count) == (0, 0)
+    shown(console.get(url(message), {"sent": "attachments"}))
+    assert (composed.call_count, parsed.call_count) == (1, 1)
 
 
 @pytest.mark.parametrize("tab", sent.TABS)
