@@ -10,6 +10,7 @@ import time_machine
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.db import connection
+from django.db.models import Case, Value, When
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
@@ -105,6 +106,54 @@ def test_a_deferred_message_says_why_until_when_and_whose_turn_it_is(console: Cl
     assert f"at {due:%H:%M:%S} UTC" in page
 
 
+def headline_of(console: Client, message: Message, **changes: Any) -> str:
+    """The headline, with all recipients changed in this way and the clock standing still at the message's making."""
+    with time_machine.travel(message.created_at, tick=False):
+        Recipient.objects.of(message.workspace_id).update(**changes)
+        return str(console.get(url(message)).context["story"].headline)
+
+
+@pytest.mark.parametrize(
+    ("ago", "in_doubt", "told"),
+    [
+        (-1, True, "It is being handed to the receiving server at this moment."),
+        (1, True, "A worker died while handing it to the receiving server; that is settled as soon as a worker runs."),
+        (-1, False, "A worker has it in hand at this moment."),
+        (1, False, "The worker that had it in hand died; it is due again as soon as a worker runs."),
+    ],
+)
+def test_a_claim_that_ran_out_is_told_as_a_worker_that_died(
+    ago: int, in_doubt: bool, told: str, console: Client, message: Message
+) -> None:
+    lease = message.created_at - timedelta(minutes=ago)
+    assert headline_of(console, message, status=Status.SENDING, in_doubt=in_doubt, lease_until=lease) == told
+
+
+def test_a_try_beyond_a_day_is_told_with_its_date(console: Client, message: Message) -> None:
+    due = message.created_at + timedelta(hours=30)
+    told = headline_of(console, message, wait_code=WaitCode.RETRY, next_attempt_at=due)
+    assert f"Next try in 30 h 0 min, at {due:%Y-%m-%d %H:%M:%S} UTC. Nobody needs to do anything." in told
+
+
+@pytest.mark.parametrize("code", ["", WaitCode.RETRY, WaitCode.DESTINATION_BUSY])
+def test_what_no_worker_looks_for_is_told_as_overdue(code: str, console: Client, message: Message) -> None:
+    due = message.created_at - timedelta(hours=1)
+    told = headline_of(console, message, wait_code=code, next_attempt_at=due)
+    assert told.endswith(
+        "It is overdue by 1 h 0 min. "
+        "Who can change it: nobody needs to, while workers run; else the operator of this server."
+    )
+
+
+def test_of_the_equally_urgent_the_one_due_soonest_is_told(console: Client, message: Message) -> None:
+    _, bob = rows(message)
+    Recipient.objects.of(message.workspace_id).filter(pk=bob.pk).update(email="bob@soon.example")
+    later, soon = message.created_at + timedelta(hours=2), message.created_at + timedelta(hours=1)
+    due = Case(When(pk=bob.pk, then=Value(soon)), default=Value(later))
+    told = headline_of(console, message, wait_code=WaitCode.RETRY, next_attempt_at=due)
+    assert told.startswith("Waiting for soon.example: ")
+
+
 def test_an_attempt_tells_class_rule_and_conversation(console: Client, message: Message) -> None:
     try_often(rows(message)[0], 1)
     page = shown(console.get(url(message)))
@@ -183,7 +232,9 @@ def test_the_whole_message_is_canceled(console: Client, message: Message) -> Non
 
 def test_what_could_not_be_done_is_told_and_not_noted(console: Client, message: Message) -> None:
     ada, _ = rows(message)
-    Recipient.objects.of(message.workspace_id).filter(pk=ada.pk).update(in_doubt=True, lease_until=clock.now())
+    Recipient.objects.of(message.workspace_id).filter(pk=ada.pk).update(
+        in_doubt=True, lease_until=clock.now() + timedelta(minutes=1)
+    )
     before = stored.everything()
     page = shown(operate(console, message, "cancel", recipient=ada.pk))
     assert "Unchanged: 1. It is being handed to the receiving server at this moment; nobody can stop that." in page

@@ -6,7 +6,7 @@ goes out. So what was stopped here stays stopped; what is past the gate already 
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
@@ -23,6 +23,8 @@ GONE = "It exists no more."
 ENDED = "It has ended already: {}."
 IN_DOUBT = "It is being handed to the receiving server at this moment; nobody can stop that."
 IN_HAND = "A worker has it in hand at this moment."
+DIED_IN_DOUBT = "A worker died while handing it to the receiving server; that is settled as soon as a worker runs."
+DIED_IN_HAND = "The worker that had it in hand died; it is due again as soon as a worker runs."
 HELD = "It is held: release it."
 HELD_ALREADY = "It is held already."
 QUARANTINED = "It is in quarantine: it goes nowhere until it is released."
@@ -80,11 +82,16 @@ def make_due_after(code: WaitCode) -> None:
     waiting.exclude(next_attempt_at=None).update(next_attempt_at=clock.database_now())
 
 
+def is_abandoned(row: Recipient, now: datetime) -> bool:
+    """Whether its claim ran out, so that it was a worker's that died or lost the database."""
+    return row.lease_until is not None and row.lease_until <= now
+
+
 def _retried(row: Recipient) -> Outcome | str:
     if row.wait_code == WaitCode.HOLD:
         return HELD
     if row.lease_until is not None:
-        return IN_HAND
+        return DIED_IN_HAND if is_abandoned(row, clock.database_now()) else IN_HAND
     if row.wait_code == WaitCode.QUARANTINE:
         return _due_anew(row)
     holding = _taken_over(row)
@@ -137,7 +144,9 @@ def _refusal(row: Recipient) -> str:
     """What stands in the way of every verb, or nothing."""
     if row.status in FINAL:
         return ENDED.format(Status(row.status).label.lower())
-    return IN_DOUBT if row.in_doubt else ""
+    if row.in_doubt:
+        return DIED_IN_DOUBT if is_abandoned(row, clock.database_now()) else IN_DOUBT
+    return ""
 
 
 def _claim(recipient_ids: Collection[UUID]) -> None:
