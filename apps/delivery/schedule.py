@@ -9,6 +9,8 @@ from django.conf import settings
 from apps.messages.states import Lane
 
 JITTER = 0.2
+# The last try is due before the lifetime ends; by this part of it a busy worker may be late for it.
+LATENESS = 0.1
 MINUTE, HOUR = 60, 3600
 
 
@@ -30,6 +32,10 @@ class Schedule:
             return None
         gap = self.gap(tries + slower)
         return gap if age + gap <= self.lifetime else None
+
+    def has_outlived(self, age: timedelta) -> bool:
+        """Whether a message this old is not even to be tried: beyond what any of its own tries can be late by."""
+        return age > self.lifetime * (1 + LATENESS)
 
     def gap(self, position: int) -> timedelta:
         """The gap at this place (1 is the first), the last one from there on."""

@@ -2,7 +2,8 @@
 
 from typing import Any, ClassVar
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -16,6 +17,7 @@ from apps.core.admin import (
     as_json,
     list_link,
     page_link,
+    page_url,
     pill,
     verbatim,
 )
@@ -189,17 +191,30 @@ class RecipientAdmin(IdSearch, ReadOnlyAdmin):
         if "confirmed" in request.POST:
             self._operate(request, Verb.CANCEL, queryset)
             return None
+        rows = self._chosen(request, queryset)
+        if not rows:
+            return None
+        is_from_page = "from_page" in request.POST
         context = {
             **self.admin_site.each_context(request),
             "title": "Cancel delivery",
             "opts": self.opts,
-            "rows": list(queryset),
-            "is_from_page": "from_page" in request.POST,
+            "rows": rows,
+            "is_from_page": is_from_page,
+            "asked_at": page_url(Recipient, rows[0].pk) if is_from_page else request.get_full_path(),
         }
         return TemplateResponse(request, "admin/mail_messages/recipient/cancel.html", context)
 
     def _operate(self, request: HttpRequest, verb: Verb, queryset: QuerySet[Recipient]) -> None:
-        operate(request, verb, list(queryset), reason=request.POST.get("reason", ""))
+        if rows := self._chosen(request, queryset):
+            operate(request, verb, rows, reason=request.POST.get("reason", ""))
+
+    def _chosen(self, request: HttpRequest, queryset: QuerySet[Recipient]) -> list[Recipient]:
+        """The chosen rows that the list, with its filters, still has; of the others it is said that nothing is done."""
+        rows = list(queryset)
+        if gone := len(set(request.POST.getlist(ACTION_CHECKBOX_NAME))) - len(rows):
+            messages.warning(request, f"Unchanged: {gone}. No longer in this list.")
+        return rows
 
 
 class OfRecipient(IdSearch, ReadOnlyAdmin):

@@ -12,6 +12,7 @@ from apps.core.ids import first_id_at, parse_id
 from apps.core.window import is_address
 from apps.messages.models import Message, Recipient
 from apps.messages.states import OPEN
+from apps.protocols.address import AddressError, canonical_email
 from apps.workspaces.models import Workspace
 
 # Senders have no index by address, so their mail is looked for among the newest.
@@ -32,7 +33,7 @@ class IdSearch:
             found = Q.create([(field, identifier) for field in self.id_fields], connector=Q.OR)
             return queryset.filter(found), False
         if is_address(term):
-            return self.addressed(queryset, term), False
+            return self.addressed(queryset, _as_stored(term)), False
         return super().get_search_results(request, queryset, search_term)  # type: ignore[misc]
 
     def addressed(self, queryset: QuerySet[Any], address: str) -> QuerySet[Any]:
@@ -56,6 +57,14 @@ class QueueFilter(admin.SimpleListFilter):
             return queryset
         is_work = Q(next_attempt_at__isnull=False) | Q(lease_until__isnull=False)
         return queryset.filter(is_work, status=self.value())
+
+
+def _as_stored(address: str) -> str:
+    """In the form in which addresses are kept; what has none is looked for as it is."""
+    try:
+        return canonical_email(address)
+    except AddressError:
+        return address
 
 
 def recipients_of(address: str) -> QuerySet[Recipient]:

@@ -1,7 +1,7 @@
 """The operator's verbs as the console offers and audits them; what they do is in `services/interventions.py`."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from functools import partial
 from typing import cast
@@ -57,14 +57,14 @@ def offered(row: Recipient) -> tuple[Verb, ...]:
 def operate(request: HttpRequest, verb: Verb, rows: Sequence[Recipient], *, reason: str = "") -> Intervention:
     """Does it, writes an audit row at each message concerned, and tells the operator how it went."""
     reason = " ".join(reason.split())[:MAX_REASON]
-    answer = _service(verb, reason)([row.pk for row in rows])
-    _audit(request, verb, [row for row in rows if row.pk in answer.changed], reason)
+    note = partial(_audit, request, verb, reason)
+    answer = _service(verb, reason)([row.pk for row in rows], note=note)
     _tell(request, verb, answer)
     return answer
 
 
-def _service(verb: Verb, reason: str) -> Callable[[Collection[UUID]], Intervention]:
-    services: dict[Verb, Callable[[Collection[UUID]], Intervention]] = {
+def _service(verb: Verb, reason: str) -> Callable[..., Intervention]:
+    services: dict[Verb, Callable[..., Intervention]] = {
         Verb.RETRY_NOW: interventions.retry_now,
         Verb.RELEASE: interventions.release,
         Verb.HOLD: partial(interventions.hold, reason=reason),
@@ -73,7 +73,8 @@ def _service(verb: Verb, reason: str) -> Callable[[Collection[UUID]], Interventi
     return services[verb]
 
 
-def _audit(request: HttpRequest, verb: Verb, rows: Sequence[Recipient], reason: str) -> None:
+def _audit(request: HttpRequest, verb: Verb, reason: str, rows: Sequence[Recipient]) -> None:
+    """One row at each message; written in the transaction that changes these, so there is no change without it."""
     addresses: dict[UUID, list[str]] = defaultdict(list)
     for row in rows:
         addresses[row.message_id].append(row.email)

@@ -25,14 +25,20 @@ FOR_A_PERSON = frozenset({WaitCode.QUARANTINE, WaitCode.HOLD})
 class Explanation:
     sentence: str
     who_can_change_it: str
+    # It ends without anybody doing anything, while workers run.
+    ends_by_itself: bool = False
 
 
 EXPLANATIONS = {
     WaitCode.QUEUED: Explanation(
-        "It waits for a worker.", "nobody needs to, while workers run; else the operator of this server"
+        "It waits for a worker.",
+        "nobody needs to, while workers run; else the operator of this server",
+        ends_by_itself=True,
     ),
     WaitCode.RETRY: Explanation(
-        "The receiving server asked us to try again later.", "nobody needs to: it is tried again by itself"
+        "The receiving server asked us to try again later.",
+        "nobody needs to: it is tried again by itself",
+        ends_by_itself=True,
     ),
     WaitCode.DESTINATION_PAUSED: Explanation(
         "The receiving servers cannot be reached; they are tried again after a pause.",
@@ -41,6 +47,7 @@ EXPLANATIONS = {
     WaitCode.DESTINATION_BUSY: Explanation(
         "As many messages as its servers allow are on their way there already.",
         "nobody needs to: it goes out as soon as there is room",
+        ends_by_itself=True,
     ),
     WaitCode.DOMAIN_NOT_VERIFIED: Explanation(
         "The sender's domain is no longer verified.", "you: publish the domain's DNS records and verify it"

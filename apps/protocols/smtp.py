@@ -62,6 +62,7 @@ class TlsMode(StrEnum):
 
 
 HIDDEN = "***"
+LEFT_OUT = "(the server's words are left out, lest they repeat the credentials)"
 
 _VERIFIED = frozenset({TlsMode.VERIFY, TlsMode.IMPLICIT})
 
@@ -264,9 +265,9 @@ class _Opening:
 
     async def _hear(self, sent: str, phase: Phase, seconds: float, *, secret: str = "") -> Reply:
         answer = await self._wire.reply(phase, self._by(seconds))
-        if secret and isinstance(answer, Reply):
-            # "500 unknown command AUTH PLAIN ...": some servers repeat what they did not understand.
-            answer = replace(answer, text=answer.text.replace(secret, HIDDEN))
+        if secret and (isinstance(answer, Reply) or answer.kind is FailureKind.PROTOCOL):
+            # "500 unknown command AUTH PLAIN ...": some servers repeat what they did not understand, in pieces too.
+            answer = replace(answer, text=LEFT_OUT)
         self._transcript.append(Exchange(sent, answer))
         if isinstance(answer, Failure):
             raise _Ended(answer)

@@ -242,6 +242,36 @@ def test_recipients_are_canceled_after_a_question(console: Client, shop: Workspa
     assert (recipient.status, recipient.last_error) == ("failed", "Canceled by an operator: twice")
 
 
+@pytest.mark.parametrize("action", ["hold", "cancel"])
+def test_rows_that_left_the_filtered_list_are_told(action: str, console: Client, shop: Workspace) -> None:
+    make_domain(shop)
+    make_message(shop, ["ada@example.com", "bob@example.com"])
+    rows = Recipient.objects.of(shop.pk)
+    rows.filter(email="ada@example.com").update(status="sending")
+    path = "/admin/mail_messages/recipient/?status__exact=queued"
+    chosen = [str(row.pk) for row in rows.all()]
+
+    for pks, confirmed, told in ((chosen, {"confirmed": "1"}, 1), (chosen, {}, 2), (chosen, {"confirmed": "1"}, 2)):
+        answer = console.post(path, {"action": action, "_selected_action": pks, **confirmed}, follow=True)
+        said = [str(message) for message in answer.context["messages"]]
+        assert f"Unchanged: {told}. No longer in this list." in said
+    assert rows.get(email="ada@example.com").status == "sending"
+    assert LogEntry.objects.count() == 1
+
+
+def test_the_question_of_cancel_leads_back_to_where_it_was_asked(console: Client, shop: Workspace) -> None:
+    make_domain(shop)
+    make_message(shop)
+    pk = Recipient.objects.of(shop.pk).get().pk
+    page, filtered = f"/admin/mail_messages/recipient/{pk}/change/", "/admin/mail_messages/recipient/?queue=queued"
+    asked: dict[str, Any] = {"action": "cancel", "_selected_action": [str(pk)]}
+    question = console.post(filtered, asked).content.decode()
+    assert f'<a href="{filtered}" class="button cancel-link">' in question
+    assert "Reason (optional; the workspace sees it)" in question
+    question = console.post("/admin/mail_messages/recipient/", asked | {"from_page": "1"}).content.decode()
+    assert f'<a href="{page}" class="button cancel-link">' in question
+
+
 def test_a_resumed_destination_rests_no_more(console: Client) -> None:
     Destination.objects.create(key="mx.example", failures=3, paused_until=clock.now(), updated_at=clock.now())
     act(console, "delivery/destination", "resume", "mx.example", from_page="1")

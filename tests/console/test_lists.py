@@ -246,6 +246,16 @@ def test_a_message_is_found_by_its_message_id_and_by_its_sender(console: Client,
         assert shown(console.get("/admin/mail_messages/message/", {"q": term})) == [], term
 
 
+def test_an_address_is_found_as_it_is_spelt_elsewhere(console: Client, shop: Workspace) -> None:
+    message = make_message(shop, "Ada@EXAMPLE.com")
+    recipient = Recipient.objects.of(shop.pk).get()
+    for term in ("Ada@EXAMPLE.com", " Ada@Example.com ", "Ada@example.com"):
+        assert shown(console.get("/admin/mail_messages/message/", {"q": term})) == [message.pk], term
+        assert shown(console.get("/admin/mail_messages/recipient/", {"q": term})) == [recipient.pk], term
+    for term in ("Ada@@example.com", "Ada@-.com"):
+        assert shown(console.get("/admin/mail_messages/recipient/", {"q": term})) == [], term
+
+
 def test_the_open_queue_is_shown_whole(console: Client, shop: Workspace) -> None:
     old = make_old_message(shop, days=3)
     Recipient.objects.of(shop.pk).filter(message=old).update(next_attempt_at=clock.now() - timedelta(minutes=1))

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from apps.protocols import smtp
+from tests import stored
 from tests.delivery.conftest import Post
-from tests.fakes.smtp_sink import SmtpSink, certificate
+from tests.fakes.smtp_sink import RawSmtpServer, SmtpSink, certificate
 
 USER, PASSWORD = "stackshift", "p@ss:word"
 
@@ -27,7 +28,12 @@ def trusted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def use(
-    post: Post, server: SmtpSink, *, scheme: str = "smtp", password: str = "p%40ss%3Aword", query: str = ""
+    post: Post,
+    server: SmtpSink | RawSmtpServer,
+    *,
+    scheme: str = "smtp",
+    password: str = "p%40ss%3Aword",
+    query: str = "",
 ) -> None:
     post.settings.MAIL_RELAY_URL = f"{scheme}://{USER}:{password}@127.0.0.1:{server.port}{query}"
 
@@ -65,6 +71,19 @@ def test_a_wrong_password_is_told_and_loses_nothing(relay: Post) -> None:
         relay.deliver_later()
         assert relay.story(message_id).status == "sent"
         assert len(server.messages) == 1
+
+
+def test_a_relay_that_repeats_the_password_leaves_no_trace_of_it(relay: Post) -> None:
+    said = "AHN0YWNrc2hpZnQAcEBzczp3b3Jk"
+    echo = f"500-5.5.1 AUTH PLAIN {said[:12]}\r\n500 5.5.1 {said[12:]} {USER} {PASSWORD}\r\n"
+    with RawSmtpServer({"auth": echo.encode()}, features=("AUTH PLAIN",)) as server:
+        use(relay, server)
+        message_id = relay.send()
+        relay.deliver()
+
+    assert relay.story(message_id).attempts[0]["response"] == f"500 5.5.1 {smtp.LEFT_OUT}"
+    kept = str(stored.everything())
+    assert not any(piece in kept for piece in (said[:12], said[12:], PASSWORD, f" {USER} "))
 
 
 def test_without_the_tls_that_is_required_nothing_leaves(relay: Post) -> None:

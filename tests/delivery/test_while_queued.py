@@ -1,11 +1,15 @@
 """What happens between acceptance and delivery still counts: suppressions, domains, the workspace's standing."""
 
+from datetime import timedelta
+
 import pytest
 
+from apps.core import clock
 from apps.domains.models import Domain
 from apps.domains.services.registry import delete
 from apps.messages.models import Recipient
-from apps.messages.states import Status
+from apps.messages.services import interventions
+from apps.messages.states import Lane, Status
 from apps.workspaces.models import Workspace
 from tests.conftest import World
 from tests.delivery.conftest import Post
@@ -101,3 +105,34 @@ def test_scripted_local_parts_mean_nothing_outside_of_the_capture_transport(post
         post.deliver()
 
         assert post.story(message_id).status == "sent"
+
+
+@pytest.mark.parametrize(
+    ("lane", "still_sent", "too_old"),
+    [
+        (Lane.OTP, timedelta(seconds=630), timedelta(hours=5)),
+        (Lane.TRANSACTIONAL, timedelta(hours=50), timedelta(hours=53)),
+        (Lane.BULK, timedelta(hours=78), timedelta(days=8)),
+    ],
+)
+def test_what_was_held_beyond_its_lanes_lifetime_is_given_up_when_it_is_released(
+    lane: Lane, still_sent: timedelta, too_old: timedelta, post: Post, world: World
+) -> None:
+    rows = Recipient.objects.of(world.owner.workspace.pk)
+    accepted_at = clock.now() - too_old
+    with SmtpSink() as server:
+        post.goes_to(server)
+        late, old = post.send(ADA), post.send(ADA)
+        interventions.hold(rows.values_list("pk", flat=True))
+        rows.filter(message=late).update(lane=lane, queued_at=clock.now() - still_sent)
+        rows.filter(message=old).update(lane=lane, queued_at=accepted_at)
+        interventions.release(rows.values_list("pk", flat=True))
+        post.deliver()
+
+        assert len(server.messages) == 1
+    assert post.story(late).status == "sent"
+    assert (post.story(old).status, post.story(old).attempts) == ("failed", [])
+    assert rows.get(message=old).last_error == (
+        f"Too old to be sent: it was accepted on {accepted_at:%Y-%m-%d at %H:%M} UTC, "
+        f"and {lane.name.lower()} mail is given up long before this."
+    )

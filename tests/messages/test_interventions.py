@@ -210,6 +210,14 @@ class TestCancel:
         assert (bob.status, status_of_message(bob)) == (Status.QUEUED, Status.QUEUED)
 
 
+def test_of_a_worker_that_died_it_is_said_that_it_did(recipient: Recipient) -> None:
+    become_claimed(recipient)
+    become(recipient, lease_until=clock.now() - timedelta(hours=3))
+    assert only(interventions.retry_now([recipient.pk]), recipient) == interventions.DIED_IN_HAND
+    become(recipient, in_doubt=True)
+    assert only(interventions.cancel([recipient.pk]), recipient) == interventions.DIED_IN_DOUBT
+
+
 @EACH_VERB
 class TestEveryVerb:
     @pytest.mark.parametrize("end", sorted(FINAL))

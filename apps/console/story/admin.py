@@ -41,8 +41,9 @@ class StoryAdmin(MessageAdmin):
     ) -> HttpResponse:
         if request.method not in {"GET", "HEAD"}:
             raise PermissionDenied
-        message = self._message(request, object_id)
         tab = request.GET.get("sent", "")
+        found = self._look(request, object_id, tab) if tab else None
+        message = self._message(request, object_id)
         context = {
             **self.admin_site.each_context(request),
             "title": "The story of a message",
@@ -53,9 +54,9 @@ class StoryAdmin(MessageAdmin):
             "story": reading.read(message),
             "may_operate": self.has_operate_permission(request),
             "takes_reason": TAKES_REASON,
-            "may_look": request.user.has_perm(sent.PERMISSION),
+            "may_look": sent.may_look(request),
             "tabs": sent.TABS,
-            "sent": sent.look(request, message, tab) if tab else None,
+            "sent": found,
             "with_images": request.GET.get("images") == "1",
             "is_narrow": request.GET.get("width") == "phone",
         }
@@ -63,9 +64,9 @@ class StoryAdmin(MessageAdmin):
 
     def operate_view(self, request: HttpRequest, pk: object) -> HttpResponse:
         """One verb, for one recipient or for all to whom it applies."""
-        message = self._message(request, pk)
         if not self.has_operate_permission(request):
             raise PermissionDenied
+        message = self._message(request, pk)
         if request.POST.get("verb") not in set(Verb):
             raise Http404
         verb = Verb(request.POST["verb"])
@@ -80,19 +81,35 @@ class StoryAdmin(MessageAdmin):
 
     def html_view(self, request: HttpRequest, pk: object) -> HttpResponse:
         """The HTML part alone, for the frame of the story."""
-        found = sent.look(request, self._message(request, pk), "html")
+        found = self._look(request, pk, "html")
         return inert.preview(found.stored.content.html or "", with_images=request.GET.get("images") == "1")
 
     def source_view(self, request: HttpRequest, pk: object) -> HttpResponse:
-        found = sent.look(request, self._message(request, pk), "source")
+        found = self._look(request, pk, "source")
         return inert.source_file(found.source, pk)
 
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        """As on the list of recipients: it is these that the verbs change."""
+        return request.user.has_perm("mail_messages.change_recipient")
+
     def _message(self, request: HttpRequest, pk: object) -> Message:
+        """Refused before it is looked for, so that no refusal tells which messages exist."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        if (message := self._found(request, pk)) is None:
+            raise Http404
+        return message
+
+    def _look(self, request: HttpRequest, pk: object, tab: str) -> sent.Sent:
+        """What was sent; a refused look at a message that exists is noted, and answered as any other."""
+        if (message := self._found(request, pk)) is not None:
+            return sent.look(request, message, tab)
+        if not sent.may_look(request):
+            raise PermissionDenied
+        raise Http404
+
+    def _found(self, request: HttpRequest, pk: object) -> Message | None:
         identifier = parse_id(str(pk))
         rows = self.get_queryset(request).select_related("workspace")
         message: Message | None = rows.filter(pk=identifier).first() if identifier else None
-        if message is None:
-            raise Http404
-        if not self.has_view_permission(request, message):
-            raise PermissionDenied
         return message

@@ -56,7 +56,7 @@ def read(message: Message) -> Story:
     workspace = message.workspace_id
     recipients = list(Recipient.objects.of(workspace).filter(message=message).order_by("position"))
     attempts = list(Attempt.objects.of(workspace).filter(message=message).order_by("-pk")[: MAX_ATTEMPTS + 1])
-    events = list(Event.objects.of(workspace).filter(message_id=message.pk).order_by("pk")[: MAX_MOMENTS + 1])
+    events = list(Event.objects.of(workspace).filter(message_id=message.pk).order_by("-pk")[: MAX_MOMENTS + 1])
     bounces = {row.recipient_id: row for row in Bounce.objects.of(workspace).filter(message=message).order_by("pk")}
     cards = [card(row, now=now) for row in recipients]
     return Story(

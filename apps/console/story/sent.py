@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import cast
 
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -17,7 +18,7 @@ from apps.messages.models import Message
 from apps.workspaces.models import User
 
 TABS = ("html", "text", "headers", "source", "attachments")
-PERMISSION = "mail_messages.view_messagecontent"
+PERMISSIONS = ("mail_messages.view_message", "mail_messages.view_messagecontent")
 LOOKED = "Looked at what was sent."
 REFUSED = "Was refused a look at what was sent."
 # One note tells enough of somebody who goes through the tabs.
@@ -28,18 +29,29 @@ SIGNED_ANEW = "Shown with the signature of the domain's present key: the one of 
 UNREADABLE = "It cannot be composed: {}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Sent:
-    """One tab's worth of a message. `note` says what is not as it was."""
+    """One tab's worth of a message; it is composed, signed and parsed when somebody asks for that, and once."""
 
     tab: str
     stored: Stored
-    source: bytes
-    note: str
 
     @property
+    def source(self) -> bytes:
+        return self._composed[0]
+
+    @property
+    def note(self) -> str:
+        """What is not as it was."""
+        return self._composed[1]
+
+    @cached_property
     def letter(self) -> Letter:
         return read(self.source)
+
+    @cached_property
+    def _composed(self) -> tuple[bytes, str]:
+        return _composed(self.stored)
 
     @property
     def source_shown(self) -> str:
@@ -50,30 +62,35 @@ class Sent:
         return self.stored.content.html is not None
 
 
+def may_look(request: HttpRequest) -> bool:
+    return cast(User, request.user).has_perms(PERMISSIONS)
+
+
 def look(request: HttpRequest, message: Message, tab: str) -> Sent:
     """The message as it goes out. Raises PermissionDenied, and Http404 where the content is gone; both looks noted."""
-    if not request.user.has_perm(PERMISSION):
+    if not may_look(request):
         _note(request, message, REFUSED)
         raise PermissionDenied
     stored = load({message.pk}).get(message.pk)
     if stored is None or tab not in TABS:
         raise Http404
     _note(request, message, LOOKED)
-    return _composed(stored, tab)
+    return Sent(tab, stored)
 
 
-def _composed(stored: Stored, tab: str) -> Sent:
+def _composed(stored: Stored) -> tuple[bytes, str]:
+    """The message's bytes, and what is not as it was."""
     keys, _ = keys_of({stored.message.pk: stored})
     try:
         source, note = letter_of(stored, keys).content, ""
     except ValueError as error:
-        return Sent(tab, stored, b"", UNREADABLE.format(error))
+        return b"", UNREADABLE.format(error)
     ring = keys.get(stored.message.domain_id) if stored.message.domain_id else None
     if ring is None:
         note = UNSIGNED_NOW if stored.message.domain_id else UNSIGNED_TEST
     elif not ring.reaches_back_to(stored.message.created_at):
         note = SIGNED_ANEW
-    return Sent(tab, stored, source, note)
+    return source, note
 
 
 def _note(request: HttpRequest, message: Message, text: str) -> None:

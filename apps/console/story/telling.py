@@ -3,15 +3,20 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from apps.messages.models import Message, Recipient
 from apps.messages.operations import Verb, offered
+from apps.messages.services.interventions import DIED_IN_DOUBT, DIED_IN_HAND, IN_HAND, is_abandoned
 from apps.messages.states import FINAL, Status
-from apps.messages.waits import EXPLANATIONS, FOR_A_PERSON, WaitCode
+from apps.messages.waits import EXPLANATIONS, FOR_A_PERSON, Explanation, WaitCode
 
 # Whose turn it is, the most pressing first: what waits for a person is told before what mends itself.
 URGENCY = (*sorted(FOR_A_PERSON), WaitCode.CONFIGURATION, WaitCode.WORKSPACE_SUSPENDED, WaitCode.DOMAIN_NOT_VERIFIED)
+DAY = timedelta(days=1)
+NEVER = datetime.max.replace(tzinfo=UTC)
+# Workers look for due mail many times a second; where much is due it takes its turn, for longer nobody has looked.
+OVERDUE_AFTER = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +36,15 @@ class Card:
 def card(row: Recipient, *, now: datetime) -> Card:
     """What there is to know about one recipient now."""
     is_open = row.status not in FINAL
-    explanation = EXPLANATIONS[WaitCode(row.wait_code or WaitCode.QUEUED)]
     is_waiting = is_open and row.lease_until is None
     return Card(
         row=row,
-        sentence=_state(row),
+        sentence=_state(row, now),
         detail=row.wait_detail if is_open else row.last_error,
         since=(row.waiting_since or row.queued_at) if is_open else row.finished_at,
         until=row.next_attempt_at if is_waiting else None,
-        until_in=span(row.next_attempt_at - now) if is_waiting and row.next_attempt_at else "",
-        who=explanation.who_can_change_it if is_waiting else "",
+        until_in=_until_in(row, now) if is_waiting else "",
+        who=_explanation(row, now).who_can_change_it if is_waiting else "",
         verbs=offered(row),
     )
 
@@ -52,7 +56,7 @@ def headline(message: Message, rows: Sequence[Recipient], *, now: datetime) -> s
     told = [f"{count} of {len(rows)} {label}." for label, count in ended.items()] if len(rows) > 1 else []
     if waiting:
         return " ".join([*told, _next(min(waiting, key=_urgency), now)])
-    return " ".join(told) if told else " ".join(_state(row) for row in rows) or "It has no recipients."
+    return " ".join(told) if told else " ".join(_state(row, now) for row in rows) or "It has no recipients."
 
 
 def span(length: timedelta) -> str:
@@ -68,13 +72,33 @@ def span(length: timedelta) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
-def _urgency(row: Recipient) -> int:
-    return URGENCY.index(WaitCode(row.wait_code)) if row.wait_code in URGENCY else len(URGENCY)
+def _urgency(row: Recipient) -> tuple[int, datetime]:
+    """The most pressing reason first; of the same the one that is due soonest."""
+    position = URGENCY.index(WaitCode(row.wait_code)) if row.wait_code in URGENCY else len(URGENCY)
+    return position, row.next_attempt_at or NEVER
 
 
-def _state(row: Recipient) -> str:
+def _overdue_by(row: Recipient, now: datetime) -> timedelta | None:
+    late = now - row.next_attempt_at if row.next_attempt_at is not None else timedelta(0)
+    return late if late > OVERDUE_AFTER else None
+
+
+def _explanation(row: Recipient, now: datetime) -> Explanation:
+    """What is overdue waits for a worker, whatever it waited for before."""
+    code = WaitCode.QUEUED if _overdue_by(row, now) else row.wait_code or WaitCode.QUEUED
+    return EXPLANATIONS[WaitCode(code)]
+
+
+def _until_in(row: Recipient, now: datetime) -> str:
+    if row.next_attempt_at is None:
+        return ""
+    late = _overdue_by(row, now)
+    return f"overdue by {span(late)}" if late else f"in {span(row.next_attempt_at - now)}"
+
+
+def _state(row: Recipient, now: datetime) -> str:
     if row.in_doubt:
-        return "It is being handed to the receiving server at this moment."
+        return DIED_IN_DOUBT if is_abandoned(row, now) else "It is being handed to the receiving server at this moment."
     if row.status == Status.SENT:
         return "Taken by the receiving server."
     if row.status == Status.BOUNCED:
@@ -84,7 +108,7 @@ def _state(row: Recipient) -> str:
     if row.status == Status.FAILED:
         return "Given up."
     if row.lease_until is not None:
-        return "A worker has it in hand at this moment."
+        return DIED_IN_HAND if is_abandoned(row, now) else IN_HAND
     return EXPLANATIONS[WaitCode(row.wait_code or WaitCode.QUEUED)].sentence
 
 
@@ -96,12 +120,17 @@ def _inside(sentence: str) -> str:
 def _next(row: Recipient, now: datetime) -> str:
     """Why the most pressing recipient waits, until when, and whose turn it is."""
     if row.in_doubt or row.lease_until is not None:
-        return _state(row)
+        return _state(row, now)
     detail = f" ({row.wait_detail})" if row.wait_detail else ""
-    told = f"Waiting for {row.email.rpartition('@')[2]}: {_inside(_state(row))}{detail}."
+    told = f"Waiting for {row.email.rpartition('@')[2]}: {_inside(_state(row, now))}{detail}."
     if row.wait_code in FOR_A_PERSON:
         return f"{told} It goes nowhere until it is released."
     if row.next_attempt_at is not None and row.next_attempt_at > now:
-        told += f" Next try in {span(row.next_attempt_at - now)}, at {row.next_attempt_at:%H:%M:%S} UTC."
-    who = EXPLANATIONS[WaitCode(row.wait_code or WaitCode.QUEUED)].who_can_change_it
-    return f"{told} {'Nobody needs to do anything.' if who.startswith('nobody') else f'Who can change it: {who}.'}"
+        form = "%H:%M:%S" if row.next_attempt_at - now < DAY else "%Y-%m-%d %H:%M:%S"
+        told += f" Next try in {span(row.next_attempt_at - now)}, at {row.next_attempt_at:{form}} UTC."
+    late, explanation = _overdue_by(row, now), _explanation(row, now)
+    if late:
+        told += f" It is overdue by {span(late)}."
+    elif explanation.ends_by_itself:
+        return f"{told} Nobody needs to do anything."
+    return f"{told} Who can change it: {explanation.who_can_change_it}."

@@ -10,8 +10,12 @@ from apps.console.story.telling import span
 from apps.events.models import Event
 from apps.events.types import EventType
 from apps.messages.models import Attempt
+from apps.messages.states import AttemptStatus
 from apps.messages.story import LEVELS, sentence
 from apps.messages.waits import EXPLANATIONS, WaitCode
+
+# As LEVELS has it for the events of the same; where nothing stands, it was a warning.
+LEVEL_OF_TRY = {AttemptStatus.SENT: "info", AttemptStatus.FAILED: "error"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,7 @@ class Line:
 
 
 def timeline(events: Sequence[Event], attempts: Sequence[Attempt], entries: Sequence[LogEntry]) -> list[Line]:
-    """Oldest first. A try that an event tells of already is not told twice."""
+    """Oldest first, in whatever order they come. A try that an event tells of already is not told twice."""
     moments = [*_of_events(events), *_of_attempts(attempts, events), *_of_operators(entries)]
     moments.sort(key=lambda moment: moment.at)
     earlier = [None, *moments]
@@ -63,7 +67,7 @@ def _of_attempts(attempts: Sequence[Attempt], events: Sequence[Event]) -> Iterat
     for attempt in attempts:
         if (attempt.email, attempt.number) not in told:
             text = f"Try {attempt.number} for {attempt.email}: {attempt.response or attempt.get_status_display()}"
-            yield Moment(attempt.finished_at, text, "warning")
+            yield Moment(attempt.finished_at, text, LEVEL_OF_TRY.get(AttemptStatus(attempt.status), "warning"))
 
 
 def _of_operators(entries: Sequence[LogEntry]) -> Iterator[Moment]:

@@ -12,13 +12,14 @@ from apps.delivery.schedule import schedule_of
 from apps.domains.services.sending import signing_keys, verified_ids
 from apps.messages.models import Message
 from apps.messages.services.outcomes import Holding, Outcome
-from apps.messages.states import Status
+from apps.messages.states import Lane, Status
 from apps.messages.waits import EXPLANATIONS, Wait, WaitCode
 from apps.protocols.address import comparison_key
 from apps.suppressions.services import suppressed_pairs
 from apps.workspaces.models import Workspace
 
 RECHECK = timedelta(minutes=1)
+TOO_OLD = "Too old to be sent: it was accepted on {:%Y-%m-%d at %H:%M} UTC, and {} mail is given up long before this."
 UNOPENED = "None of FIELD_KEYS opens the signing key of the sender's domain."
 
 
@@ -68,6 +69,9 @@ def prepare(claimed: Sequence[Holding], *, budget: int, may_exceed: bool) -> Bat
             declined.append(wait(holding, WaitCode.CONFIGURATION, UNOPENED))
         elif not may_sign:
             declined.append(wait(holding, WaitCode.DOMAIN_NOT_VERIFIED, message.from_email.rpartition("@")[2]))
+        elif schedule_of(holding.lane).has_outlived(clock.now() - holding.queued_at):
+            # Held, or no worker ran. A code is of no use by now, and a signature expires (compose.py).
+            declined.append(Outcome(holding, Status.FAILED, error=too_old(holding)))
         else:
             sendable.append(holding)
     return Batch(sendable, declined, postponed, sizes, stored, keys, test_workspaces, _troubles())
@@ -93,6 +97,10 @@ def keys_of(stored: Mapping[UUID, Stored]) -> tuple[Keys, Collection[UUID]]:
 def address_of(holding: Holding) -> tuple[UUID, str]:
     """The recipient as suppressions know it."""
     return holding.workspace_id, comparison_key(holding.email)
+
+
+def too_old(holding: Holding) -> str:
+    return TOO_OLD.format(holding.queued_at, Lane(holding.lane).name.lower())
 
 
 def _within(

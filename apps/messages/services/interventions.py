@@ -4,9 +4,9 @@ Each verb takes the claim, from a worker if need be: a higher fence, which the e
 goes out. So what was stopped here stays stopped; what is past the gate already is left alone, and the answer says so.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
@@ -23,6 +23,8 @@ GONE = "It exists no more."
 ENDED = "It has ended already: {}."
 IN_DOUBT = "It is being handed to the receiving server at this moment; nobody can stop that."
 IN_HAND = "A worker has it in hand at this moment."
+DIED_IN_DOUBT = "A worker died while handing it to the receiving server; that is settled as soon as a worker runs."
+DIED_IN_HAND = "The worker that had it in hand died; it is due again as soon as a worker runs."
 HELD = "It is held: release it."
 HELD_ALREADY = "It is held already."
 QUARANTINED = "It is in quarantine: it goes nowhere until it is released."
@@ -38,9 +40,15 @@ class Intervention:
 
 
 Decision = Callable[[Recipient], Outcome | str]
+# Called with the recipients that change, as they were, in the transaction that changes them: both or neither.
+Note = Callable[[Sequence[Recipient]], None]
 
 
-def hold(recipient_ids: Collection[UUID], *, reason: str = "") -> Intervention:
+def no_note(rows: Sequence[Recipient]) -> None:
+    """For who keeps no account of what changes."""
+
+
+def hold(recipient_ids: Collection[UUID], *, reason: str = "", note: Note = no_note) -> Intervention:
     """Stops these until an operator releases them. Their workspace sees the reason, and not who gave it."""
     wait = Wait(WaitCode.HOLD, reason)
 
@@ -49,23 +57,23 @@ def hold(recipient_ids: Collection[UUID], *, reason: str = "") -> Intervention:
             return HELD_ALREADY if row.wait_code == WaitCode.HOLD else QUARANTINED
         return Outcome(_taken_over(row), Status.DEFERRED, wait=wait)
 
-    return _intervene(recipient_ids, decide)
+    return _intervene(recipient_ids, decide, note)
 
 
-def release(recipient_ids: Collection[UUID]) -> Intervention:
+def release(recipient_ids: Collection[UUID], *, note: Note = no_note) -> Intervention:
     """Makes due now what is held or in quarantine."""
-    return _intervene(recipient_ids, lambda row: _due_anew(row) if row.wait_code in FOR_A_PERSON else NOT_HELD)
+    return _intervene(recipient_ids, lambda row: _due_anew(row) if row.wait_code in FOR_A_PERSON else NOT_HELD, note)
 
 
-def retry_now(recipient_ids: Collection[UUID]) -> Intervention:
+def retry_now(recipient_ids: Collection[UUID], *, note: Note = no_note) -> Intervention:
     """Makes due now what waits, whatever for; what somebody holds is for release."""
-    return _intervene(recipient_ids, _retried)
+    return _intervene(recipient_ids, _retried, note)
 
 
-def cancel(recipient_ids: Collection[UUID], *, reason: str = "") -> Intervention:
+def cancel(recipient_ids: Collection[UUID], *, reason: str = "", note: Note = no_note) -> Intervention:
     """Ends these as failed: they are not sent, and nothing is held against the addresses."""
     error = f"{CANCELED}: {reason}" if reason else f"{CANCELED}."
-    return _intervene(recipient_ids, lambda row: Outcome(_taken_over(row), Status.FAILED, error=error))
+    return _intervene(recipient_ids, lambda row: Outcome(_taken_over(row), Status.FAILED, error=error), note)
 
 
 def make_due_after(code: WaitCode) -> None:
@@ -74,11 +82,16 @@ def make_due_after(code: WaitCode) -> None:
     waiting.exclude(next_attempt_at=None).update(next_attempt_at=clock.database_now())
 
 
+def is_abandoned(row: Recipient, now: datetime) -> bool:
+    """Whether its claim ran out, so that it was a worker's that died or lost the database."""
+    return row.lease_until is not None and row.lease_until <= now
+
+
 def _retried(row: Recipient) -> Outcome | str:
     if row.wait_code == WaitCode.HOLD:
         return HELD
     if row.lease_until is not None:
-        return IN_HAND
+        return DIED_IN_HAND if is_abandoned(row, clock.database_now()) else IN_HAND
     if row.wait_code == WaitCode.QUARANTINE:
         return _due_anew(row)
     holding = _taken_over(row)
@@ -94,25 +107,25 @@ def _status_again(row: Recipient) -> Status:
     return Status.DEFERRED if row.attempt_count else Status.QUEUED
 
 
-def _intervene(recipient_ids: Collection[UUID], decide: Decision) -> Intervention:
+def _intervene(recipient_ids: Collection[UUID], decide: Decision, note: Note) -> Intervention:
     """In one go all that nobody else is writing to; then the others, one at a time.
 
     A worker that renews its leases locks many recipients in no order. Who waits for one of them while it holds no
-    other cannot be part of a deadlock.
+    other cannot be part of a deadlock. Each go notes what it changed itself, since a later one may fail.
     """
     chosen = list(dict.fromkeys(recipient_ids))
-    answers = _settle(chosen, decide, may_wait=False)
+    answers = _settle(chosen, decide, note, may_wait=False)
     for recipient_id in chosen:
         if recipient_id not in answers:
-            answers |= _settle([recipient_id], decide, may_wait=True)
+            answers |= _settle([recipient_id], decide, note, may_wait=True)
     return Intervention(
         changed=frozenset(recipient_id for recipient_id in chosen if answers.get(recipient_id) == ""),
         refused={recipient_id: reason for recipient_id in chosen if (reason := answers.get(recipient_id, GONE))},
     )
 
 
-def _settle(recipient_ids: Collection[UUID], decide: Decision, *, may_wait: bool) -> dict[UUID, str]:
-    """Decides and writes in one transaction: for each recipient seen nothing, or why it was refused."""
+def _settle(recipient_ids: Collection[UUID], decide: Decision, note: Note, *, may_wait: bool) -> dict[UUID, str]:
+    """Decides, writes and notes in one transaction: for each recipient seen nothing, or why it was refused."""
     rows = Recipient.objects.across_workspaces().filter(pk__in=recipient_ids)
     with transaction.atomic():
         # Messages first, as every recorder does.
@@ -122,6 +135,8 @@ def _settle(recipient_ids: Collection[UUID], decide: Decision, *, may_wait: bool
         outcomes = [decision for decision in decisions.values() if isinstance(decision, Outcome)]
         _claim({outcome.holding.recipient_id for outcome in outcomes})
         record(outcomes)
+        if outcomes:
+            note([row for row in locked if isinstance(decisions[row.pk], Outcome)])
     return {pk: decision if isinstance(decision, str) else "" for pk, decision in decisions.items()}
 
 
@@ -129,7 +144,9 @@ def _refusal(row: Recipient) -> str:
     """What stands in the way of every verb, or nothing."""
     if row.status in FINAL:
         return ENDED.format(Status(row.status).label.lower())
-    return IN_DOUBT if row.in_doubt else ""
+    if row.in_doubt:
+        return DIED_IN_DOUBT if is_abandoned(row, clock.database_now()) else IN_DOUBT
+    return ""
 
 
 def _claim(recipient_ids: Collection[UUID]) -> None:
