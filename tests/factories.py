@@ -47,7 +47,10 @@ def make_key(
 
 
 def make_caller(workspace: Workspace, *, is_test: bool = False) -> Caller:
-    return authenticate(make_key(workspace, is_test=is_test)[1])
+    row, key = make_key(workspace, is_test=is_test)
+    caller = authenticate(key)
+    row.delete()  # a workspace has a bounded number of keys, and a test as many messages as it likes
+    return caller
 
 
 def make_domain(workspace: Workspace, name: str = "shop.example", *, verified: bool = True) -> Domain:
