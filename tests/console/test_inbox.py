@@ -314,6 +314,7 @@ def test_a_workspace_is_cleared_and_no_other(console: Client, shop: Workspace) -
     other = capture(make_workspace("other"))
     clearing(console, workspace=str(shop.pk))
     assert stored() == [other.pk]
+    assert LogEntry.objects.get().object_repr == f"workspace {shop.slug}, all inboxes"
 
 
 def test_what_arrives_after_the_question_stays(console: Client, shop: Workspace) -> None:

@@ -149,8 +149,7 @@ class InboxAdmin(ReadOnlyAdmin):
         entry = LogEntry.objects.create(
             user_id=str(request.user.pk),
             content_type=ContentType.objects.get_for_model(CapturedMessage),
-            # As the record has room for; an address may be longer.
-            object_repr=f"inbox {view.inbox}"[:200] if view.inbox else "all inboxes",
+            object_repr=_reach(view),
             action_flag=DELETION,
             change_message="Clearing began.",
         )
@@ -179,6 +178,15 @@ class InboxAdmin(ReadOnlyAdmin):
     def _require_view_permission(self, request: HttpRequest) -> None:
         if not self.has_view_permission(request):
             raise PermissionDenied
+
+
+def _reach(view: View) -> str:
+    """What a clearing reaches, as the record has room for; an address may be longer."""
+    inboxes = f"inbox {view.inbox}" if view.inbox else "all inboxes"
+    if view.workspace_id is None:
+        return inboxes[:200]
+    slug = Workspace.objects.filter(pk=view.workspace_id).values_list("slug", flat=True).first()
+    return f"workspace {slug or view.workspace_id}, {inboxes}"[:200]
 
 
 def _bounds() -> dict[str, str]:
