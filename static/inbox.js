@@ -14,6 +14,7 @@ const inbox = document.querySelector(".inbox");
 const list = inbox.querySelector(".inbox-lines");
 const state = inbox.querySelector(".inbox-state");
 const limit = Number(inbox.dataset.limit);
+const known = new Set(Array.from(list.children, (line) => line.dataset.id));
 let failures = 0;
 let timer = null;
 let isAsking = false;
@@ -60,7 +61,8 @@ function feedUrl() {
 function show({ now, lines }) {
   since = now;
   ahead = Date.now() - now;
-  const arrived = lines.filter((line) => !shown(line.id));
+  const arrived = lines.filter(isNew);
+  for (const line of lines) known.add(line.id);
   for (const line of arrived) place(line);
   trim();
   if (arrived.length > 0) {
@@ -71,8 +73,10 @@ function show({ now, lines }) {
   }
 }
 
-function shown(id) {
-  return Array.from(list.children).some((line) => line.dataset.id === id);
+/** Each answer overlaps with those before it, and reaches below a full page; both are no news. */
+function isNew(line) {
+  const isBelow = list.children.length >= limit && line.id < list.lastElementChild.dataset.id;
+  return !known.has(line.id) && !isBelow;
 }
 
 /** Puts the line where its id belongs: ids sort by time, and a late commit may come in behind others. */

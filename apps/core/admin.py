@@ -24,6 +24,7 @@ from django.utils.text import capfirst
 
 from apps.core.errors import Invalid, Problem
 from apps.core.keyset import KeysetChangeList
+from apps.core.looks import note_look
 
 MAX_COUNTED = 2_000
 # Rows of one action: each may be a transaction of its own, and a request has a time limit.
@@ -171,7 +172,7 @@ class ReadOnlyAdmin(ConsoleAdmin):
 
 
 class ConfidentialAdmin(ReadOnlyAdmin):
-    """Rows that few may read: a look that was refused is kept in the console's record, with who tried."""
+    """Rows that few may read: each look is kept in the console's record, also one that was refused."""
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         self._keep_refusal(request, "")
@@ -179,6 +180,8 @@ class ConfidentialAdmin(ReadOnlyAdmin):
 
     def change_view(self, request: HttpRequest, object_id: str, *options: Any, **more: Any) -> HttpResponse:
         self._keep_refusal(request, object_id)
+        if self.has_view_permission(request) and (row := self.get_object(request, object_id)) is not None:
+            note_look(request, row)
         return super().change_view(request, object_id, *options, **more)
 
     def history_view(

@@ -259,3 +259,19 @@ def test_times_are_told_in_the_same_words_as_time_goes_by(page: Page, shop: Work
     expect(page.locator(".line-time")).to_have_text("just now")
     page.clock.fast_forward("05:00")
     expect(page.locator(".line-time")).to_have_text("5 min")
+
+
+def test_old_mail_is_not_announced_again(page: Page, shop: Workspace, complaints: list[str]) -> None:
+    rows = [capture(shop, subject=f"m{number}") for number in range(60)]
+    page.goto(LIST)
+    expect(page.locator(".inbox-state")).to_have_text("Live")
+    rows[-1].delete()
+    with page.expect_response("**/feed/**"), page.expect_response("**/feed/**"):
+        pass
+    with page.expect_response("**/feed/**"):
+        pass
+
+    expect(page.locator(".inbox-state")).to_have_text("Live")
+    assert page.locator(".inbox-count").first.inner_text() == "60"
+    assert page.locator(".line-subject").count() == 50
+    assert complaints == []

@@ -3,16 +3,18 @@
 from urllib.parse import quote
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from apps.delivery.inbox import letter
+from apps.delivery.inbox.letter import Letter
 from apps.delivery.inbox.links import MAX_LINKS, links
 from apps.delivery.models import CapturedMessage
 from apps.workspaces.models import Workspace
 from tests.console.conftest import HOSTILE, MAIL, capture
-from tests.factories import make_workspace
+from tests.factories import make_domain, make_message, make_workspace
 
 LIST = "/admin/delivery/capturedmessage/"
 DEEP = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(1500))
@@ -244,3 +246,68 @@ def test_hostile_html_does_not_hold_up_the_search_for_links(piece: str) -> None:
 def test_views_of_a_message_that_is_not_there(console: Client, shop: Workspace) -> None:
     for word in ("html", "source", "attachments/1"):
         assert console.get(f"{LIST}{shop.pk}/{word}/").status_code == 404
+
+
+def test_each_look_is_kept_once_an_hour(console: Client, shop: Workspace) -> None:
+    row = capture(shop)
+    for part in ("change/", "html/", "source/", "change/"):
+        assert console.get(f"{LIST}{row.pk}/{part}").status_code == 200
+    console.get(f"{LIST}feed/?since=0")
+
+    (entry,) = LogEntry.objects.all()
+    assert (entry.object_id, entry.change_message, str(entry.user)) == (str(row.pk), "Looked at it.", "ops@example.com")
+
+
+def test_a_look_at_what_a_message_holds_is_kept(console: Client, shop: Workspace) -> None:
+    make_domain(shop)
+    message = make_message(shop)
+
+    assert console.get(f"/admin/mail_messages/messagecontent/{message.pk}/change/").status_code == 200
+
+    assert LogEntry.objects.get(object_id=str(message.pk)).change_message == "Looked at it."
+
+
+def test_long_html_is_shown_whole_and_long_text_says_that_it_is_cut(console: Client, shop: Workspace) -> None:
+    html = capture(shop, b"Content-Type: text/html\r\n\r\n" + b"<p>x</p>" * 40_000 + b"<p id=end>")
+    text = capture(shop, b"Content-Type: text/plain\r\n\r\n" + b"x" * 200_001)
+
+    assert console.get(f"{LIST}{html.pk}/html/").content.rstrip().endswith(b"<p id=end>")
+    assert "Shortened:" not in console.get(f"{LIST}{html.pk}/change/").content.decode()
+    assert "Shortened:" in console.get(f"{LIST}{text.pk}/change/").content.decode()
+
+
+def test_images_are_loaded_for_the_one_word_that_asks(console: Client, shop: Workspace) -> None:
+    row = capture(shop)
+
+    for query, is_loaded in (("images=1", True), ("images=0", False), ("images", False)):
+        policy = console.get(f"{LIST}{row.pk}/html/?{query}")["Content-Security-Policy"]
+        assert ("img-src data: https: http:" in policy) is is_loaded
+
+
+def test_the_inbox_takes_no_posts(console: Client, shop: Workspace) -> None:
+    row = capture(shop)
+
+    answer = console.post(LIST, {"action": "delete_selected", "_selected_action": str(row.pk), "post": "yes"})
+
+    assert (answer.status_code, answer["Allow"]) == (405, "GET")
+    assert CapturedMessage.objects.of(shop.pk).count() == 1
+
+
+@pytest.mark.parametrize(
+    ("html", "target", "is_misleading"),
+    [
+        ('<a data-href="https://good.example/" href="https://evil.example/">x</a>', "https://evil.example/", False),
+        ('<a title="a>b" href="https://evil.example/">good.example</a>', "https://evil.example/", True),
+        ("<a title=it's href=https://a.example/>a</a>", "https://a.example/", False),
+        ('<a href="https://www.shop.example/x">shop.example</a>', "https://www.shop.example/x", False),
+    ],
+)
+def test_a_link_is_listed_with_where_it_leads(html: str, target: str, is_misleading: bool) -> None:
+    (link,) = links(Letter(html=html))
+
+    assert (link.target, link.is_misleading) == (target, is_misleading)
+
+
+def test_hostile_tags_take_no_long_time() -> None:
+    for piece in ("<a ", '<a "', "<a '", "<a \"'", '<a x="', "<a" + "x" * 499 + '"'):
+        assert links(Letter(html=piece * (200_000 // len(piece)))) == []

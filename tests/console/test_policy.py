@@ -9,6 +9,8 @@ from django.db.models import Model
 from django.test import Client
 
 from apps.console.middleware import POLICY
+from apps.domains.models import Domain
+from apps.messages.models import Recipient
 from apps.workspaces.models import User, Workspace
 from tests.console.conftest import MAIL, capture
 from tests.console.test_pages import MODELS, pages_of, url
@@ -145,16 +147,24 @@ def test_a_refused_form_is_a_page_of_ours(staff: User) -> None:
 
 
 def test_steps_between_pages_have_nothing_against_it(console: Client, everything: Workspace) -> None:
-    row = capture(everything, MAIL)
-    for path, action, pk in (
-        ("delivery/capturedmessage", "clear_inbox", row.pk),
-        ("delivery/capturedmessage", "delete_selected", row.pk),
-    ):
-        data = {"action": action, "index": 0, "_selected_action": str(pk)}
-        response = console.post(f"/admin/{path}/", data)
+    row, recipient = capture(everything, MAIL), Recipient.objects.of(everything.pk).get()
+    domain = Domain.objects.of(everything.pk).get()
+    key = {"workspace": everything.pk, "name": "till", "scopes": ["mail:send"]}
+    steps = [
+        console.get("/admin/delivery/capturedmessage/clear/"),
+        console.get(f"/admin/delivery/capturedmessage/{row.pk}/delete/"),
+        console.post("/admin/mail_messages/recipient/", chosen("cancel", recipient.pk)),
+        console.post("/admin/domains/domain/", chosen("delete_selected", domain.pk)),
+        console.post("/admin/keys/apikey/add/", key, follow=True),
+    ]
+    for response in steps:
         assert response.status_code == 200
         assert headers(response) == STRICT
         assert inline(response.content.decode()) == []
+
+
+def chosen(action: str, pk: object) -> dict[str, Any]:
+    return {"action": action, "index": 0, "_selected_action": str(pk)}
 
 
 def test_a_reader_without_actions_gets_the_same_pages(client: Client, everything: Workspace) -> None:

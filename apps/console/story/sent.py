@@ -1,18 +1,15 @@
 """What was sent, shown only to those who may see it, with a note of each look."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import cached_property
 from typing import cast
 
-from django.contrib.admin.models import CHANGE, LogEntry
-from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest
 
-from apps.core import clock
+from apps.core.looks import note_look
 from apps.delivery.compose import Stored, letter_of, load
-from apps.delivery.inbox.letter import MAX_SHOWN, Letter, read
+from apps.delivery.inbox.letter import Letter, printable_source, read
 from apps.delivery.services.prepare import keys_of
 from apps.messages.models import Message
 from apps.workspaces.models import User
@@ -21,8 +18,6 @@ TABS = ("html", "text", "headers", "source", "attachments")
 PERMISSIONS = ("mail_messages.view_message", "mail_messages.view_messagecontent")
 LOOKED = "Looked at what was sent."
 REFUSED = "Was refused a look at what was sent."
-# One note tells enough of somebody who goes through the tabs.
-NOTED_EVERY = timedelta(hours=1)
 UNSIGNED_TEST = "It carries no signature: it was accepted without a verified domain, for a test key."
 UNSIGNED_NOW = "Shown without its signature: the key of the sender's domain is gone, or cannot be opened."
 SIGNED_ANEW = "Shown with the signature of the domain's present key: the one of that time is gone."
@@ -55,7 +50,7 @@ class Sent:
 
     @property
     def source_shown(self) -> str:
-        return self.source[:MAX_SHOWN].decode("utf-8", "replace").replace("\0", "\ufffd")
+        return printable_source(self.source)
 
     @property
     def has_html(self) -> bool:
@@ -69,12 +64,12 @@ def may_look(request: HttpRequest) -> bool:
 def look(request: HttpRequest, message: Message, tab: str) -> Sent:
     """The message as it goes out. Raises PermissionDenied, and Http404 where the content is gone; both looks noted."""
     if not may_look(request):
-        _note(request, message, REFUSED)
+        note_look(request, message, REFUSED)
         raise PermissionDenied
     stored = load({message.pk}).get(message.pk)
     if stored is None or tab not in TABS:
         raise Http404
-    _note(request, message, LOOKED)
+    note_look(request, message, LOOKED)
     return Sent(tab, stored)
 
 
@@ -91,15 +86,3 @@ def _composed(stored: Stored) -> tuple[bytes, str]:
     elif not ring.reaches_back_to(stored.message.created_at):
         note = SIGNED_ANEW
     return source, note
-
-
-def _note(request: HttpRequest, message: Message, text: str) -> None:
-    row = {
-        "user": cast(User, request.user),
-        "content_type": ContentType.objects.get_for_model(Message),
-        "object_id": str(message.pk),
-        "action_flag": CHANGE,
-        "change_message": text,
-    }
-    if not LogEntry.objects.filter(**row, action_time__gt=clock.now() - NOTED_EVERY).exists():
-        LogEntry.objects.create(**row, object_repr=str(message.pk))

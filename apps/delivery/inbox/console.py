@@ -10,13 +10,14 @@ from django.contrib.admin.models import DELETION, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import BadRequest, PermissionDenied
 from django.db.models import Model, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect, JsonResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from apps.core import inert
 from apps.core.admin import ReadOnlyAdmin
+from apps.core.looks import note_look
 from apps.delivery.inbox import answers, letter, listing, reading
 from apps.delivery.inbox.listing import View
 from apps.delivery.models import CapturedMessage
@@ -54,8 +55,10 @@ class InboxAdmin(ReadOnlyAdmin):
         return bool(request.user.has_perm("delivery.delete_capturedmessage"))
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """The inbox. It takes the place of the stock list, at the same address."""
+        """The inbox. It takes the place of the stock list, at the same address; there are no actions to post."""
         self._require_view_permission(request)
+        if request.method not in {"GET", "HEAD"}:
+            return HttpResponseNotAllowed(["GET"])
         view, now = View.asked(request.GET), listing.now_ms()
         lines, has_more = listing.lines(view)
         inboxes, is_cut = listing.inboxes(view.workspace_id)
@@ -96,6 +99,7 @@ class InboxAdmin(ReadOnlyAdmin):
         if row is None:
             messages.warning(request, "This mail is no longer here.")
             return HttpResponseRedirect(reverse(f"admin:{NAME}_changelist"))
+        note_look(request, row)
         newer, older = listing.neighbours(row)
         context = {
             "row": row,
@@ -108,7 +112,7 @@ class InboxAdmin(ReadOnlyAdmin):
 
     def preview_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         html = letter.read(bytes(self._row(request, pk).source)).html or ""
-        return inert.preview(html, with_images="images" in request.GET)
+        return inert.preview(html, with_images=request.GET.get("images") == "1")
 
     def source_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         row = self._row(request, pk)
@@ -173,6 +177,7 @@ class InboxAdmin(ReadOnlyAdmin):
         row: CapturedMessage | None = CapturedMessage.objects.across_workspaces().filter(pk=pk).first()
         if row is None:
             raise Http404
+        note_look(request, row)
         return row
 
     def _require_view_permission(self, request: HttpRequest) -> None:

@@ -9,7 +9,8 @@ from email.errors import MessageError
 from email.header import decode_header, make_header
 from email.message import Message
 
-MAX_SHOWN = 200_000
+# Of text on a page of ours; and of the HTML part, which stands in a frame of its own.
+MAX_SHOWN, MAX_HTML = 200_000, 5_000_000
 MAX_PARTS = 100
 MAX_HEADERS = 200
 # What Python's parser and its decoders are known to raise on malformed mail.
@@ -39,6 +40,8 @@ class Letter:
     html: str | None = None
     attachments: Sequence[Attachment] = ()
     fault: str = ""
+    # Whether a part that is shown is longer than what is shown of it.
+    is_shortened: bool = False
 
 
 def read(source: bytes) -> Letter:
@@ -51,7 +54,7 @@ def read(source: bytes) -> Letter:
 
 def printable_source(source: bytes) -> str:
     """The beginning of the message as it was captured."""
-    return _shortened(source, source[:MAX_SHOWN].decode("utf-8", "replace"))
+    return _printable(source[:MAX_SHOWN].decode("utf-8", "replace")) + ("\n…" if len(source) > MAX_SHOWN else "")
 
 
 def unambiguous(text: str) -> str:
@@ -64,6 +67,7 @@ def _read(source: bytes) -> Letter:
     message = message_from_bytes(source)
     text: str | None = None
     html: str | None = None
+    is_shortened = False
     attachments = []
     for part in _leaves(message):
         kind = part.get_content_type()
@@ -71,13 +75,13 @@ def _read(source: bytes) -> Letter:
         data = content if isinstance(content, bytes) else b""
         is_shown = part.get_content_disposition() != "attachment"
         if is_shown and kind == "text/plain" and text is None:
-            text = _decoded(data, part)
+            text, is_shortened = _decoded(data, part, MAX_SHOWN), is_shortened or len(data) > MAX_SHOWN
         elif is_shown and kind == "text/html" and html is None:
-            html = _decoded(data, part)
+            html, is_shortened = _decoded(data, part, MAX_HTML), is_shortened or len(data) > MAX_HTML
         else:
             attachments.append(Attachment(unambiguous(_header(_file_name(part))), _printable(kind), data))
     headers = [(_printable(name), _header(value)) for name, value in message.items()[:MAX_HEADERS]]
-    return Letter(headers=headers, text=text, html=html, attachments=attachments)
+    return Letter(headers=headers, text=text, html=html, attachments=attachments, is_shortened=is_shortened)
 
 
 def _leaves(message: Message) -> Iterator[Message]:
@@ -92,17 +96,13 @@ def _file_name(part: Message) -> str:
         return "(name cannot be read)"
 
 
-def _decoded(data: bytes, part: Message) -> str:
+def _decoded(data: bytes, part: Message, most: int) -> str:
     charset = part.get_param("charset") or "utf-8"
     try:
-        text = data[:MAX_SHOWN].decode(charset if isinstance(charset, str) else "utf-8", "replace")
+        text = data[:most].decode(charset if isinstance(charset, str) else "utf-8", "replace")
     except (LookupError, ValueError):
-        text = data[:MAX_SHOWN].decode("utf-8", "replace")
-    return _shortened(data, text)
-
-
-def _shortened(data: bytes, text: str) -> str:
-    return _printable(text) + ("\n…" if len(data) > MAX_SHOWN else "")
+        text = data[:most].decode("utf-8", "replace")
+    return _printable(text) + ("\n…" if len(data) > most else "")
 
 
 def _header(value: object) -> str:

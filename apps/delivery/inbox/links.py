@@ -7,17 +7,20 @@ from html import unescape
 from itertools import islice
 from urllib.parse import urlsplit
 
-from apps.delivery.inbox.letter import Letter, unambiguous
+from apps.delivery.inbox.letter import MAX_SHOWN, Letter, unambiguous
 
 MAX_LINKS = 200
 MAX_TARGET = 2_000
 MAX_LABEL = 120
 LABEL_READ = 1_000
 # Patterns with bounds, because the standard library's HTML parser takes quadratic time on hostile input.
-TAG = re.compile(r"<(?:a|area)\b([^<>]{0,4000})>", re.IGNORECASE)
+# A quoted value may hold ">". The groups are atomic: what they have taken is not tried again in other pieces.
+TAG = re.compile(r"""<(?:a|area)\b((?:(?>[^<>"']{1,500}|"[^"]{0,2000}"|'[^']{0,2000}'|["'])){0,80}+)>""", re.IGNORECASE)
 END_OF_LINK = re.compile("</a", re.IGNORECASE)
 ANY_TAG = re.compile(r"<[^<>]{0,1000}>?")
-HREF = re.compile(r"""\bhref\s{0,9}=\s{0,9}(?:"([^"]{0,4000})"|'([^']{0,4000})'|([^\s"'>]{1,4000}))""", re.IGNORECASE)
+HREF = re.compile(
+    r"""(?<![\w-])href\s{0,9}=\s{0,9}(?:"([^"]{0,4000})"|'([^']{0,4000})'|([^\s"'>]{1,4000}))""", re.IGNORECASE
+)
 URL = re.compile(r"""\bhttps?://[^\s<>"'`]{1,2000}""", re.IGNORECASE)
 # Ends a sentence more often than an address.
 AFTER_A_URL = ".,;:!?)]}"
@@ -41,12 +44,12 @@ class Link:
     def is_misleading(self) -> bool:
         """Whether the words that one clicks name another host than the one they lead to."""
         named = HOST.fullmatch(self.label)
-        return named is not None and self.is_web and named[1].lower() != _host(self.target)
+        return named is not None and self.is_web and _bare(named[1].lower()) != _bare(_host(self.target))
 
 
 def links(letter: Letter) -> list[Link]:
     """The first addresses of both parts, each once."""
-    found = [*_of_html(letter.html or ""), *_of_text(letter.text or "")]
+    found = [*_of_html((letter.html or "")[:MAX_SHOWN]), *_of_text(letter.text or "")]
     return list(dict.fromkeys(found))
 
 
@@ -70,6 +73,10 @@ def _label(after: str) -> str:
 
 def _target(address: str) -> str:
     return unambiguous(address.strip())[:MAX_TARGET]
+
+
+def _bare(host: str) -> str:
+    return host.removeprefix("www.")
 
 
 def _host(target: str) -> str:

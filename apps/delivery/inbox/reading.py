@@ -50,7 +50,7 @@ def page(row: CapturedMessage, query: QueryDict) -> Page:
         shown=shown,
         source=printable_source(source) if shown == "source" else "",
         is_narrow=query.get("width") == "phone",
-        has_images="images" in query,
+        has_images=query.get("images") == "1",
         story=page_link(Message, row.message_id, "what became of it"),
         size=len(source),
     )
