@@ -58,7 +58,7 @@ def _add_and_verify(page: Page, dns: DnsServer) -> None:
     for row in DomainRecord.objects.across_workspaces():
         dns.set(row.name, row.type, f"{row.value}." if row.type == "CNAME" else f'"{row.value}"')
     page.get_by_role("button", name="Verify now").click()
-    page.get_by_text("Quotation marks have become part of the value").first.wait_for()
+    page.get_by_text("Quotation marks or backslashes have become part of the value").first.wait_for()
     for row in DomainRecord.objects.across_workspaces().filter(type="TXT"):
         dns.set(row.name, row.type, row.value)
     page.get_by_role("button", name="Verify now").click()

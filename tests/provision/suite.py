@@ -12,8 +12,11 @@ from pathlib import Path
 from tests.provision import postgres
 
 PARALLEL = ("-n", "2", "--quiet")
-# Pure functions and wire protocols: no database could change what they do.
-ONCE = ("--ignore=tests/protocols", "--ignore=tests/test_architecture.py", "--ignore=tests/test_openapi.py")
+# Pure functions, wire protocols, and what a browser makes of pages that both databases have been asked for already.
+ONCE = (
+    *("--ignore=tests/protocols", "--ignore=tests/browser"),
+    *("--ignore=tests/test_architecture.py", "--ignore=tests/test_openapi.py"),
+)
 NOTHING_COLLECTED = 5
 
 
