@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from apps.domains.lookups import look
 from apps.domains.models import Domain
 from apps.domains.services.records import expected_of, records_of
+from apps.domains.states import KeyState
 from apps.protocols.address import AddressError, canonical_domain
 from apps.protocols.doctor import CheckResult, examine
 from apps.protocols.sender_records import CheckStatus, ExpectedRecord, Platform, Purpose, expected
@@ -80,12 +81,15 @@ def _known(name: str, slug: str | None) -> list[tuple[str, list[ExpectedRecord]]
     if slug:
         domains = domains.filter(workspace__slug=slug)
     return [
-        (
-            f"{name}, as workspace {domain.workspace.slug} has it ({domain.status})",
-            list(map(expected_of, records_of(domain))),
-        )
+        (f"{name}, as workspace {domain.workspace.slug} has it ({domain.status})", _needed(domain))
         for domain in domains.order_by("pk")
     ]
+
+
+def _needed(domain: Domain) -> list[ExpectedRecord]:
+    """All but the records of keys that nothing needs any more."""
+    rows = records_of(domain)
+    return [expected_of(row) for row in rows if row.key is None or row.key.state != KeyState.RETIRED]
 
 
 def _unknown(name: str) -> tuple[str, list[ExpectedRecord]]:
