@@ -82,7 +82,7 @@ def _try(attempt: Attempt, bounce: Bounce | None) -> Try:
     return Try(
         row=attempt,
         lines=[_three(line) for line in talk],
-        reply_class=CLASSES.get(attempt.fault, attempt.fault),  # type: ignore[call-overload]
+        reply_class=CLASSES.get(attempt.fault, attempt.fault),  # type: ignore[call-overload]  # a word of the database, as the keys are
         explanation=explanation_of(attempt.rule),
         # A bounce ends a recipient, so it belongs to a try that failed.
         bounce=bounce if attempt.status == "failed" else None,

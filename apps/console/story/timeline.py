@@ -48,7 +48,7 @@ def timeline(events: Sequence[Event], attempts: Sequence[Attempt], entries: Sequ
 
 def _of_events(events: Sequence[Event]) -> Iterator[Moment]:
     for event in events:
-        level = LEVELS.get(event.type, "info")  # type: ignore[call-overload]
+        level = LEVELS.get(event.type, "info")  # type: ignore[call-overload]  # a word of the database, as the keys are
         yield Moment(event.created_at, _told(event), level)
 
 
