@@ -64,8 +64,13 @@ INSTALLED_APPS = [
     "apps.events",
     "apps.domains",
     "apps.suppressions",
+    "apps.templates",
+    "apps.assets",
     "apps.messages.apps.MessagesConfig",
     "apps.delivery",
+    "apps.otp",
+    "apps.scheduled",
+    "apps.batches",
     "apps.console.apps.ConsoleConfig",
 ]
 MIDDLEWARE = [

@@ -12,12 +12,17 @@ MAIL_ROUTES = [
     path("", include("apps.events.api.urls")),
     path("", include("apps.domains.api.urls")),
     path("", include("apps.keys.api.urls")),
+    path("", include("apps.templates.api.urls")),
+    path("", include("apps.otp.api.urls")),
+    path("", include("apps.scheduled.api.urls")),
+    path("", include("apps.batches.api.urls")),
 ]
 
 urlpatterns = [
     # The published clients disagree about the base, so the same routes stand under both (wire contract 1.1).
     path("v1/", include(MAIL_ROUTES)),
     path("api/v1/", include(MAIL_ROUTES)),
+    path("api/v1/", include("apps.assets.api.urls")),
     path("v1/schema", SchemaView.as_view(), name="schema"),
     path("docs/", ReferenceView.as_view()),
     path("admin/", admin.site.urls),
