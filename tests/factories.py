@@ -16,7 +16,8 @@ from apps.keys import idempotency
 from apps.keys.models import ApiKey
 from apps.keys.services import Caller, authenticate, create_key
 from apps.messages.models import Message
-from apps.messages.services.accept import Accepted, Addressee, Draft, accept
+from apps.messages.services.accept import accept
+from apps.messages.services.draft import Accepted, Addressee, Draft
 from apps.messages.states import Kind
 from apps.protocols import dkim
 from apps.protocols.address import Mailbox, parse_mailbox

@@ -1,7 +1,7 @@
 """A request that carries an idempotency key is done once, however often and however simultaneously it is sent."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -46,18 +46,25 @@ def choose_key(*, in_body: str | None, in_header: str | None) -> str | None:
     return key
 
 
-def part(use: Use, resource_id: UUID) -> Part:
-    """The row that takes the key, inserted with the resource; IntegrityError says that the key is taken."""
-    row = {
-        "id": new_id(),
-        "workspace_id": use.workspace_id,
-        "family": use.family,
-        "key": use.key,
-        "fingerprint": use.fingerprint,
-        "resource_id": resource_id,
-        "created_at": clock.now(),
-    }
-    return IdempotencyKey, [row]
+def part(taken: Sequence[tuple[Use, UUID]]) -> Part:
+    """The rows that take keys, inserted with their resources; IntegrityError says that a key is taken.
+
+    In the order of the keys: two requests that take the same ones must not wait for each other in a circle.
+    """
+    now = clock.now()
+    rows = [
+        {
+            "id": new_id(),
+            "workspace_id": use.workspace_id,
+            "family": use.family,
+            "key": use.key,
+            "fingerprint": use.fingerprint,
+            "resource_id": resource_id,
+            "created_at": now,
+        }
+        for use, resource_id in sorted(taken, key=lambda pair: pair[0].key)
+    ]
+    return IdempotencyKey, rows
 
 
 def check_same(use: Use, found: tuple[UUID, str]) -> UUID:

@@ -23,7 +23,14 @@ class Message(TenantModel):
     idempotency_key = models.CharField(max_length=255, blank=True)
     stream = models.CharField(max_length=80, blank=True)
     tags = models.JSONField(default=dict)
-    size = models.PositiveIntegerField(default=0, help_text="Bytes of text and HTML.")
+    # Where it came from. Plain ids: batches and schedules are of apps above this one, and templates may go.
+    template_id = models.UUIDField(null=True)
+    template_version_id = models.UUIDField(null=True)
+    batch_id = models.UUIDField(null=True)
+    scheduled_id = models.UUIDField(null=True)
+    size = models.PositiveIntegerField(default=0, help_text="Bytes of text, HTML and attachments as they are sent.")
+    # From then on it is of no use to anybody and is not sent; null: its lane's lifetime decides alone.
+    expires_at = models.DateTimeField(null=True)
     attempt_count = models.PositiveIntegerField(db_default=0)
     last_error = models.TextField(blank=True, db_default="")
     created_at = models.DateTimeField()
@@ -50,11 +57,33 @@ class MessageContent(models.Model):
     headers = models.JSONField(default=dict)
     text = models.TextField(null=True)  # noqa: DJ001 - an absent part differs from an empty one
     html = models.TextField(null=True)  # noqa: DJ001 - as above
+    # The texts are kept sealed, shown to nobody, and wiped when the message has ended.
+    is_sealed = models.BooleanField(db_default=False)
     # What a test key asked to see happen; empty for real mail.
     scenario = models.CharField(max_length=20, blank=True)
 
     def __str__(self) -> str:
         return f"content of {self.message_id}"
+
+
+class Attachment(TenantModel):
+    """A file of a message: which asset, as it was when the message was accepted."""
+
+    workspace = workspace_field(db_constraint=False)
+    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="attachments", db_index=False)
+    position = models.PositiveSmallIntegerField()
+    # Not a foreign key: an asset may be deleted while messages that carried it remain.
+    asset_id = models.UUIDField()
+    filename = models.CharField(max_length=255)
+    content_type = models.CharField(max_length=255)
+    size = models.PositiveIntegerField()
+    checksum = models.CharField(max_length=64, help_text="SHA-256 of the bytes, in hexadecimal.")
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["message", "position"], name="attachment_by_message")]
+
+    def __str__(self) -> str:
+        return self.filename
 
 
 class Recipient(TenantModel):

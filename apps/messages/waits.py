@@ -12,6 +12,7 @@ class WaitCode(models.TextChoices):
     DESTINATION_BUSY = "destination_busy"
     DOMAIN_NOT_VERIFIED = "domain_not_verified"
     WORKSPACE_SUSPENDED = "workspace_suspended"
+    ATTACHMENT_MISSING = "attachment_missing"
     CONFIGURATION = "configuration"
     QUARANTINE = "quarantine"
     HOLD = "hold"
@@ -53,6 +54,10 @@ EXPLANATIONS = {
         "The sender's domain is no longer verified.", "you: publish the domain's DNS records and verify it"
     ),
     WaitCode.WORKSPACE_SUSPENDED: Explanation("The workspace may not send.", "the operator of this server"),
+    WaitCode.ATTACHMENT_MISSING: Explanation(
+        "A file that it carries was deleted or replaced after the message was accepted; it is not sent without.",
+        "you: upload the same file again; what is not there when the message's time ends is given up",
+    ),
     WaitCode.CONFIGURATION: Explanation(
         "This server cannot send: its transport or a key is set up wrongly.", "the operator of this server"
     ),

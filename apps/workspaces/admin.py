@@ -21,6 +21,7 @@ from apps.core.admin import ConsoleAdmin, ReadOnlyAdmin, StrictAdmin, list_link,
 from apps.core.errors import Invalid
 from apps.core.ids import parse_id
 from apps.core.window import ANY, PARAMETER, WhenFilter
+from apps.protocols.address import AddressError, parse_mailbox
 from apps.workspaces import services
 from apps.workspaces.limits import usage
 from apps.workspaces.models import Member, UsageCount, User, Workspace
@@ -108,6 +109,15 @@ class WorkspaceForm(forms.ModelForm):
             raise forms.ValidationError(refusal.details["fields"]["slug"]) from refusal
         return slug
 
+    def clean_default_sender(self) -> str:
+        text: str = self.cleaned_data["default_sender"]
+        try:
+            if text:
+                parse_mailbox(text)
+        except AddressError as error:
+            raise forms.ValidationError(error.reason) from error
+        return text
+
 
 @admin.register(Workspace)
 class WorkspaceAdmin(ConsoleAdmin):
@@ -127,7 +137,7 @@ class WorkspaceAdmin(ConsoleAdmin):
     list_filter = ("status", "tier", ("test_of", admin.EmptyFieldListFilter))
     search_fields = ("slug", "name")
     ordering = ("slug",)
-    fields = ("slug", "name", "tier", "status", "daily_limit", "hourly_limit")
+    fields = ("slug", "name", "tier", "status", "daily_limit", "hourly_limit", "default_sender")
     shown_later = ("id", "test_of", "used", "created_at", "contents")
     actions = ("suspend", "activate")
 

@@ -95,18 +95,30 @@ class Reservation:
 
 def usage(workspace: Workspace) -> Usage:
     now = clock.now()
-    used = {
-        period: UsageCount.objects.filter(workspace=workspace, period=period, starts_at=_start(period, now))
-        .values_list("recipients", flat=True)
-        .first()
-        for period in Period
-    }
+    used = _used(workspace.pk, now)
     return Usage(
         limits=limits_of(workspace.tier, workspace.daily_limit, workspace.hourly_limit),
-        daily_used=used[Period.DAY] or 0,
-        hourly_used=used[Period.HOUR] or 0,
+        daily_used=used[Period.DAY],
+        hourly_used=used[Period.HOUR],
         resets_at=_start(Period.DAY, now) + LENGTH[Period.DAY],
     )
+
+
+def room(workspace_id: UUID, limits: Limits) -> int:
+    """How many more recipients may be addressed now; others may use it up before we do."""
+    used = _used(workspace_id, clock.now())
+    daily = NO_LIMIT if limits.daily is None else limits.daily - used[Period.DAY]
+    hourly = NO_LIMIT if limits.hourly is None else limits.hourly - used[Period.HOUR]
+    return max(0, min(daily, hourly))
+
+
+def _used(workspace_id: UUID, now: datetime) -> dict[Period, int]:
+    counts = UsageCount.objects.filter(workspace_id=workspace_id)
+    return {
+        period: counts.filter(period=period, starts_at=_start(period, now)).values_list("recipients", flat=True).first()
+        or 0
+        for period in Period
+    }
 
 
 def _start(period: Period, moment: datetime) -> datetime:

@@ -75,6 +75,11 @@ class Workspace(models.Model):
     status = models.CharField(max_length=20, choices=Status.choices, default=Status.ACTIVE)
     daily_limit = models.PositiveIntegerField(null=True, blank=True, help_text="Empty: the tier's limit.")
     hourly_limit = models.PositiveIntegerField(null=True, blank=True, help_text="Empty: no limit.")
+    default_sender = models.CharField(
+        max_length=500,
+        blank=True,
+        help_text="Who sends where a request names nobody: address, or name and address in angle brackets.",
+    )
     # Test keys work in a workspace of their own, so that nothing they do can touch live rows.
     test_of = models.OneToOneField("self", null=True, blank=True, on_delete=models.CASCADE, related_name="test_twin")
     created_at = models.DateTimeField(auto_now_add=True)

@@ -12,7 +12,7 @@ from apps.keys.api.limits import MAX_RECIPIENTS_PER_MESSAGE
 from apps.keys.services import Caller
 from apps.messages.api.fields import AddressField, AddressListField, HeadersField, TextMapField
 from apps.messages.errors import AttachmentNotFound, ContentTooLarge
-from apps.messages.services.accept import Addressee, Draft
+from apps.messages.services.draft import Addressee, Draft
 from apps.messages.states import Kind
 from apps.protocols.text import TextError, check_text
 

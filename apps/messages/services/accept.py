@@ -1,111 +1,150 @@
-"""Accepts a message: every check, then all its rows in one transaction. Accepted means stored."""
+"""Accepts messages: every check, then all their rows in one transaction. Accepted means stored."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from uuid import UUID
 
-from django.db import IntegrityError
+from django.db import IntegrityError, connection, transaction
 
 from apps.core import clock
-from apps.core.errors import Invalid
-from apps.core.ids import new_id
+from apps.core.errors import Invalid, Problem
 from apps.core.rows import Part, insert_all
 from apps.domains.errors import DomainNotVerified
 from apps.domains.services.sending import require_verified
-from apps.events.models import Event
-from apps.events.services import NewEvent, rows_of
-from apps.events.types import EventType, ResourceType
 from apps.keys import idempotency
 from apps.keys.services import Caller
-from apps.messages.models import Message, MessageContent, Recipient
+from apps.messages.models import Message, Recipient
 from apps.messages.services.admission import Admission, ask
-from apps.messages.states import Kind, Lane, Status
-from apps.protocols.address import Mailbox
+from apps.messages.services.draft import Accepted, Draft, Order
+from apps.messages.services.new_rows import NewMessage, new_message, parts_of
+from apps.messages.states import Status
 from apps.workspaces import limits
-from apps.workspaces.errors import SendingDisabled
+from apps.workspaces.errors import DailyLimitExceeded, HourlyLimitExceeded, SendingDisabled
 
 # `bounces.` and the domain have to fit into a name of 253 octets.
 LONGEST_DOMAIN = 245
+# How often a limit may turn out to be used up by others while we fit into what is left of it.
+MOST_FITTINGS = 3
+
+Answer = Accepted | Problem
+# Further rows for the same transaction, made when the answers are known.
+Beside = Callable[[Sequence[Answer]], Sequence[Part]]
 
 
-@dataclass(frozen=True, slots=True)
-class Addressee:
-    """One recipient as the caller named it."""
-
-    kind: Kind
-    mailbox: Mailbox
+def nothing_beside(answers: Sequence[Answer]) -> Sequence[Part]:
+    """For who stores nothing beside the messages."""
+    return ()
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A checked request to send. Recipients are distinct."""
-
-    sender: Mailbox
-    recipients: Sequence[Addressee]
-    subject: str
-    reply_to: Mailbox | None = None
-    text: str | None = None
-    html: str | None = None
-    headers: Mapping[str, str] | None = None
-    tags: Mapping[str, str] | None = None
-    stream: str = ""
-    scenario: str = ""
-    lane: Lane = Lane.TRANSACTIONAL
-
-    @property
-    def size(self) -> int:
-        """Bytes of text and HTML."""
-        return sum(len(part.encode()) for part in (self.text, self.html) if part)
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """What became of a request: a new message, or the one that an earlier request with its key made."""
-
-    message_id: UUID
-    status: str
-    idempotency_status: str
-    rfc_message_id: str
-    created_at: datetime
-    suppressed: tuple[str, ...]
-
-    @property
-    def is_replay(self) -> bool:
-        return self.idempotency_status == "replayed"
-
-
-def accept(caller: Caller, draft: Draft, *, use: idempotency.Use | None) -> Accepted:
-    """Stores a message and everything that its delivery needs.
+def accept(
+    caller: Caller,
+    draft: Draft,
+    *,
+    use: idempotency.Use | None,
+    beside: Callable[[Accepted], Sequence[Part]] | None = None,
+) -> Accepted:
+    """Stores a message and everything that its delivery needs, and `beside` it what belongs to a new message.
 
     Raises IdempotencyConflict, SendingDisabled, DomainNotVerified, DailyLimitExceeded, HourlyLimitExceeded; then
     nothing is stored and the key may be used again.
     """
-    admission = _admission(caller, draft, use)
-    if use is not None and admission.earlier is not None:
-        return _replayed(use.workspace_id, idempotency.check_same(use, admission.earlier))
-    if caller.is_suspended:
-        raise SendingDisabled
-    domain_id = _sender_domain(caller, draft.sender.domain, admission)
-    try:
-        return _store(caller, draft, use, admission, domain_id=domain_id)
-    except IntegrityError:
-        # Another request with the same key was faster, by less than our own look could see.
-        admission = _admission(caller, draft, use)
-        if use is None or admission.earlier is None:
-            raise
-        return _replayed(use.workspace_id, idempotency.check_same(use, admission.earlier))
+
+    def belongings(answers: Sequence[Answer]) -> Sequence[Part]:
+        (answer,) = answers
+        return beside(answer) if beside and isinstance(answer, Accepted) and not answer.is_replay else ()
+
+    (answer,) = accept_many(caller, [Order(draft, use)], beside=belongings)
+    if isinstance(answer, Problem):
+        raise answer
+    return answer
 
 
-def _admission(caller: Caller, draft: Draft, use: idempotency.Use | None) -> Admission:
-    keys = {addressee.mailbox.key for addressee in draft.recipients}
-    return ask(caller.workspace_id, domain=draft.sender.domain, keys=keys, use=use)
+def accept_many(caller: Caller, orders: Sequence[Order], *, beside: Beside = nothing_beside) -> list[Answer]:
+    """Stores what can be accepted of these, all in one transaction; the answer to each stands in its place.
+
+    An order that is refused harms no other. Where a limit has room for some, the first that fit are taken. The orders'
+    idempotency keys are of one family.
+    """
+    admission = _admission(caller, orders)
+    refused: dict[int, Problem] = {}
+    for fitting in range(MOST_FITTINGS):
+        plan = _Plan(caller, orders, admission, refused)
+        try:
+            return _store(plan, beside)
+        except (DailyLimitExceeded, HourlyLimitExceeded) as refusal:
+            is_hopeless = len(plan.new) == 1 or fitting == MOST_FITTINGS - 2
+            refused |= dict.fromkeys(plan.beyond(0 if is_hopeless else _room(caller)), refusal)
+        except IntegrityError:
+            # Another request with one of the keys was faster, by less than our own look could see.
+            if not _admission(caller, orders).earlier.keys() - admission.earlier.keys():
+                raise
+            return accept_many(caller, orders, beside=beside)
+    raise AssertionError("after the last fitting nothing is left that a limit could refuse")
+
+
+class _Plan:
+    """What is to be stored, and the answer to each order in its place."""
+
+    def __init__(
+        self, caller: Caller, orders: Sequence[Order], admission: Admission, refused: Mapping[int, Problem]
+    ) -> None:
+        self.caller, self.admission = caller, admission
+        self.answers: list[Answer] = []
+        self.new: dict[int, NewMessage] = {}
+        self._earlier = dict(admission.earlier)
+        self._own: dict[UUID, Accepted] = {}
+        self._stored = _stored(caller.workspace_id, {message_id for message_id, _ in admission.earlier.values()})
+        for place, order in enumerate(orders):
+            self.answers.append(refused.get(place) or self._answer(place, order))
+
+    def beyond(self, room: int) -> Iterator[int]:
+        """The places of new messages for which there is no room left after those before them; at least one."""
+        fitting = 0
+        for place, message in self.new.items():
+            fits = message.open_count <= room
+            room -= message.open_count if fits else 0
+            fitting += fits
+            if not fits:
+                yield place
+        if self.new and fitting == len(self.new):
+            yield max(self.new)
+
+    def _answer(self, place: int, order: Order) -> Answer:
+        try:
+            if order.use is not None and (found := self._earlier.get(order.use.key)):
+                return self._replayed(idempotency.check_same(order.use, found))
+            if self.caller.is_suspended:
+                raise SendingDisabled
+            domain_id = _sender_domain(self.caller, order.draft.sender.domain, self.admission)
+        except Problem as problem:
+            return problem
+        message = new_message(
+            self.caller.workspace_id, order, domain_id=domain_id, suppressed=self.admission.suppressed
+        )
+        self.new[place] = message
+        if order.use is not None:  # a later order of this very call may repeat it
+            self._earlier[order.use.key] = (message.message_id, order.use.fingerprint)
+            self._own[message.message_id] = message.answer
+        return message.answer
+
+    def _replayed(self, message_id: UUID) -> Accepted:
+        earlier = self._own.get(message_id) or self._stored[message_id]
+        return replace(earlier, idempotency_status="replayed")
+
+
+def _admission(caller: Caller, orders: Sequence[Order]) -> Admission:
+    return ask(
+        caller.workspace_id,
+        domains={order.draft.sender.domain for order in orders},
+        keys={addressee.mailbox.key for order in orders for addressee in order.draft.recipients},
+        uses=[order.use for order in orders if order.use],
+    )
 
 
 def _sender_domain(caller: Caller, name: str, admission: Admission) -> UUID | None:
     try:
-        return require_verified(name, admission.domain)
+        return require_verified(name, admission.domains.get(name))
     except DomainNotVerified:
         if caller.is_test:  # nothing that a test key sends leaves this server
             if len(name) > LONGEST_DOMAIN:
@@ -114,124 +153,44 @@ def _sender_domain(caller: Caller, name: str, admission: Admission) -> UUID | No
         raise
 
 
-def _store(
-    caller: Caller, draft: Draft, use: idempotency.Use | None, admission: Admission, *, domain_id: UUID | None
-) -> Accepted:
-    suppressed = admission.suppressed
-    message = _message_row(caller, draft, use, domain_id=domain_id, suppressed=suppressed)
-    # Due by the database's clock, which claims compare it with, should this host's be ahead.
-    due_at = min(message["created_at"], admission.now)
-    recipients = _recipient_rows(message, draft, suppressed, due_at=due_at)
-    open_count = sum(row["next_attempt_at"] is not None for row in recipients)
-    reservation = limits.Reservation(caller.workspace_id, open_count, caller.limits, message["created_at"])
-    parts: list[Part] = [
-        (Message, [message]),
-        (MessageContent, [_content_row(message, draft)]),
-        (Recipient, recipients),
-        (Event, rows_of(_events(message, draft, suppressed), at=message["created_at"])),
-    ]
-    if use is not None:
-        parts.append(idempotency.part(use, message["id"]))
-    reservation.check(insert_all(parts, counting=reservation.statements()))
-    return Accepted(
-        message_id=message["id"],
-        status=message["status"],
-        idempotency_status="created" if use else "none",
-        rfc_message_id=message["rfc_message_id"],
-        created_at=message["created_at"],
-        suppressed=tuple(a.mailbox.email for a in draft.recipients if a.mailbox.key in suppressed),
-    )
+def _store(plan: _Plan, beside: Beside) -> list[Answer]:
+    """Raises DailyLimitExceeded, HourlyLimitExceeded and IntegrityError; then nothing is stored."""
+    new = list(plan.new.values())
+    parts = [*parts_of(new, now=plan.admission.now), *beside(plan.answers)] if new else list(beside(plan.answers))
+    if parts:
+        recipients = sum(message.open_count for message in new)
+        reservation = limits.Reservation(plan.caller.workspace_id, recipients, plan.caller.limits, clock.now())
+        with _unless_it_fails():
+            reservation.check(insert_all(parts, counting=reservation.statements()))
+    return plan.answers
 
 
-def _message_row(
-    caller: Caller, draft: Draft, use: idempotency.Use | None, *, domain_id: UUID | None, suppressed: frozenset[str]
-) -> dict[str, Any]:
-    message_id, now = new_id(), clock.now()
-    all_suppressed = all(addressee.mailbox.key in suppressed for addressee in draft.recipients)
+def _unless_it_fails() -> AbstractContextManager[object]:
+    """A refused statement spoils the transaction around it on PostgreSQL, if there is one."""
+    return transaction.atomic() if connection.in_atomic_block else nullcontext()
+
+
+def _room(caller: Caller) -> int:
+    """How many recipients the limits still have room for, as of now."""
+    return limits.room(caller.workspace_id, caller.limits)
+
+
+def _stored(workspace_id: UUID, message_ids: Collection[UUID]) -> dict[UUID, Accepted]:
+    """The answers about messages that earlier requests made."""
+    if not message_ids:
+        return {}
+    gone: dict[UUID, list[str]] = {}
+    rows = Recipient.objects.of(workspace_id).filter(message_id__in=message_ids, status=Status.SUPPRESSED)
+    for message_id, email in rows.order_by("position").values_list("message_id", "email"):
+        gone.setdefault(message_id, []).append(email)
     return {
-        "id": message_id,
-        "workspace_id": caller.workspace_id,
-        "status": Status.SUPPRESSED.value if all_suppressed else Status.QUEUED.value,
-        "domain_id": domain_id,
-        "from_email": draft.sender.email,
-        "from_name": draft.sender.name,
-        "subject": draft.subject,
-        # Fixed now, so that every attempt carries the same one and receivers can recognise a repeat.
-        "rfc_message_id": f"{message_id}@{draft.sender.domain}",
-        "idempotency_key": use.key if use else "",
-        "stream": draft.stream,
-        "tags": dict(draft.tags or {}),
-        "size": draft.size,
-        "created_at": now,
-        "updated_at": now,
-    }
-
-
-def _content_row(message: Mapping[str, Any], draft: Draft) -> dict[str, Any]:
-    return {
-        "message_id": message["id"],
-        "reply_to_email": draft.reply_to.email if draft.reply_to else "",
-        "reply_to_name": draft.reply_to.name if draft.reply_to else "",
-        "headers": dict(draft.headers or {}),
-        "text": draft.text,
-        "html": draft.html,
-        "scenario": draft.scenario,
-    }
-
-
-def _recipient_rows(
-    message: Mapping[str, Any], draft: Draft, suppressed: frozenset[str], *, due_at: datetime
-) -> list[dict[str, Any]]:
-    now = message["created_at"]
-    rows = []
-    for position, addressee in enumerate(draft.recipients):
-        is_suppressed = addressee.mailbox.key in suppressed
-        rows.append(
-            {
-                "id": new_id(),
-                "workspace_id": message["workspace_id"],
-                "message_id": message["id"],
-                "kind": addressee.kind.value,
-                "position": position,
-                "email": addressee.mailbox.email,
-                "name": addressee.mailbox.name,
-                "status": Status.SUPPRESSED.value if is_suppressed else Status.QUEUED.value,
-                "lane": int(draft.lane),
-                "next_attempt_at": None if is_suppressed else due_at,
-                "queued_at": now,
-                "finished_at": now if is_suppressed else None,
-            }
+        message.pk: Accepted(
+            message_id=message.pk,
+            status=message.status,
+            idempotency_status="replayed",
+            rfc_message_id=message.rfc_message_id,
+            created_at=message.created_at,
+            suppressed=tuple(gone.get(message.pk, ())),
         )
-    return rows
-
-
-def _events(message: Mapping[str, Any], draft: Draft, suppressed: frozenset[str]) -> list[NewEvent]:
-    workspace_id, message_id = message["workspace_id"], message["id"]
-    events = []
-    if message["status"] == Status.QUEUED:
-        data = {
-            "from": draft.sender.email,
-            "subject": draft.subject,
-            "recipients": [a.mailbox.email for a in draft.recipients if a.mailbox.key not in suppressed],
-        }
-        queued = EventType.MESSAGE_QUEUED
-        events.append(NewEvent(workspace_id, queued, ResourceType.MESSAGE, message_id, message_id, data))
-    for addressee in draft.recipients:
-        if addressee.mailbox.key in suppressed:
-            data = {"recipient": addressee.mailbox.email}
-            kind = EventType.MESSAGE_SUPPRESSED
-            events.append(NewEvent(workspace_id, kind, ResourceType.MESSAGE, message_id, message_id, data))
-    return events
-
-
-def _replayed(workspace_id: UUID, message_id: UUID) -> Accepted:
-    message = Message.objects.of(workspace_id).get(pk=message_id)
-    suppressed = Recipient.objects.of(workspace_id).filter(message_id=message_id, status=Status.SUPPRESSED)
-    return Accepted(
-        message_id=message.pk,
-        status=message.status,
-        idempotency_status="replayed",
-        rfc_message_id=message.rfc_message_id,
-        created_at=message.created_at,
-        suppressed=tuple(suppressed.order_by("position").values_list("email", flat=True)),
-    )
+        for message in Message.objects.of(workspace_id).filter(pk__in=message_ids)
+    }

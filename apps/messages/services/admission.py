@@ -1,9 +1,9 @@
-"""Everything that accepting a message asks of the database before it writes, in one round trip.
+"""Everything that accepting messages asks of the database before it writes, in one round trip for any number of them.
 
 It reads tables of several apps below this one; what the answers mean is decided by their own services.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,46 +16,57 @@ from apps.core.rows import as_id
 from apps.domains.models import Domain
 from apps.keys.idempotency import Use
 
-DOMAIN = "SELECT 'domain', CAST(id AS text), status FROM domains_domain WHERE workspace_id = %s AND name = %s"
-SUPPRESSED = "SELECT 'suppressed', key, '' FROM suppressions_suppression WHERE workspace_id = %s AND key {among}"
+DOMAIN = "SELECT 'domain', name, CAST(id AS text), status FROM domains_domain WHERE workspace_id = %s AND name {among}"
+SUPPRESSED = "SELECT 'suppressed', key, '', '' FROM suppressions_suppression WHERE workspace_id = %s AND key {among}"
 # Claims compare due times with the database's clock, so the first due time must not lie beyond it.
-NOW = "SELECT 'now', CAST(clock_timestamp() AS text), ''"
-EARLIER = """SELECT 'earlier', CAST(resource_id AS text), fingerprint FROM keys_idempotencykey
-WHERE workspace_id = %s AND family = %s AND key = %s"""
+NOW = "SELECT 'now', CAST(clock_timestamp() AS text), '', ''"
+EARLIER = """SELECT 'earlier', key, CAST(resource_id AS text), fingerprint FROM keys_idempotencykey
+WHERE workspace_id = %s AND family = %s AND key {among}"""
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """The sender's domain with its status, the suppressed keys, and an earlier use of the idempotency key."""
+    """The senders' domains with their status, the suppressed keys, and earlier uses of idempotency keys, by key."""
 
-    domain: tuple[UUID, str] | None
+    domains: Mapping[str, tuple[UUID, str]]
     suppressed: frozenset[str]
-    earlier: tuple[UUID, str] | None
+    earlier: Mapping[str, tuple[UUID, str]]
     now: datetime
 
 
-def ask(workspace_id: UUID, *, domain: str, keys: Collection[str], use: Use | None) -> Admission:
-    """`keys` are comparison keys of recipients."""
-    among, listed = _among(keys)
+def ask(workspace_id: UUID, *, domains: Collection[str], keys: Collection[str], uses: Sequence[Use]) -> Admission:
+    """`keys` are comparison keys of recipients; all `uses` are of one family."""
     workspace = Domain._meta.get_field("workspace").get_db_prep_save(workspace_id, connection)
-    parts = [DOMAIN, SUPPRESSED.format(among=among)]
-    values = [workspace, domain, workspace, *listed]
+    parts: list[str] = []
+    values: list[Any] = []
+    for statement, scope, sought in (
+        (DOMAIN, [workspace], domains),
+        (SUPPRESSED, [workspace], keys),
+        (EARLIER, [workspace, uses[0].family] if uses else [], [use.key for use in uses]),
+    ):
+        if sought:
+            among, listed = _among(sought)
+            parts.append(statement.format(among=among))
+            values += [*scope, *listed]
     if connection.vendor == "postgresql":
         parts.append(NOW)
-    if use is not None:
-        parts.append(EARLIER)
-        values += [workspace, use.family, use.key]
     with connection.cursor() as cursor:
         cursor.execute(" UNION ALL ".join(parts), values)
         rows = cursor.fetchall()
-    found = {kind: (as_id(first), second) for kind, first, second in rows if kind in {"domain", "earlier"}}
-    suppressed = frozenset(first for kind, first, _ in rows if kind == "suppressed")
-    told = next((first for kind, first, _ in rows if kind == "now"), None)
-    now = clock.as_time(told) if told else clock.now()
-    return Admission(found.get("domain"), suppressed, found.get("earlier"), now)
+    return _read(rows)
 
 
-def _among(keys: Collection[str]) -> tuple[str, list[Any]]:
-    if connection.vendor == "postgresql":  # one statement text for any number of recipients
-        return "= ANY(%s)", [list(keys)]
-    return f"IN ({', '.join(['%s'] * len(keys))})", list(keys)
+def _read(rows: Collection[tuple[str, str, str, str]]) -> Admission:
+    told = next((name for kind, name, _, _ in rows if kind == "now"), None)
+    return Admission(
+        domains={name: (as_id(first), second) for kind, name, first, second in rows if kind == "domain"},
+        suppressed=frozenset(name for kind, name, _, _ in rows if kind == "suppressed"),
+        earlier={name: (as_id(first), second) for kind, name, first, second in rows if kind == "earlier"},
+        now=clock.as_time(told) if told else clock.now(),
+    )
+
+
+def _among(sought: Collection[str]) -> tuple[str, list[Any]]:
+    if connection.vendor == "postgresql":  # one statement text for any number
+        return "= ANY(%s)", [list(sought)]
+    return f"IN ({', '.join(['%s'] * len(sought))})", list(sought)
