@@ -17,6 +17,7 @@ class Job(StrEnum):
     RECOVER = "apps.delivery.tasks.recover"
     CLEAN_UP = "apps.delivery.tasks.clean_up"
     CHECK_DOMAINS = "apps.domains.tasks.check_domains"
+    SWEEP_ASSETS = "apps.assets.tasks.sweep"
 
 
 CLUSTER_OF = {
@@ -24,6 +25,7 @@ CLUSTER_OF = {
     Job.RECOVER: "maintenance",
     Job.CLEAN_UP: "maintenance",
     Job.CHECK_DOMAINS: "maintenance",
+    Job.SWEEP_ASSETS: "maintenance",
 }
 
 

@@ -6,12 +6,13 @@ from typing import Any
 from django.core.validators import validate_slug
 from rest_framework import serializers
 
+from apps.assets.errors import AttachmentNotFound
 from apps.core.api.serializers import StrictBooleanField, StrictCharField, WireSerializer
 from apps.core.errors import Invalid
 from apps.keys.api.limits import MAX_RECIPIENTS_PER_MESSAGE
 from apps.keys.services import Caller
 from apps.messages.api.fields import AddressField, AddressListField, HeadersField, TextMapField
-from apps.messages.errors import AttachmentNotFound, ContentTooLarge
+from apps.messages.errors import ContentTooLarge
 from apps.messages.services.accept import Addressee, Draft
 from apps.messages.states import Kind
 from apps.protocols.text import TextError, check_text
