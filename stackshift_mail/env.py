@@ -1,15 +1,19 @@
 """Reads the environment and refuses nonsense, so that a typing error stops the start and not the mail."""
 
 import os
+import re
 import secrets
 import stat
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
+BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 FALSE_WORDS = frozenset({"0", "false", "no", "off", ""})
 
 
@@ -51,6 +55,31 @@ def env_seconds(name: str) -> tuple[int, ...] | None:
     if not all(part.isascii() and part.isdigit() for part in parts):
         raise ImproperlyConfigured(f"{name} must be whole seconds separated by commas, not {','.join(parts)!r}")
     return tuple(int(part) for part in parts) or None
+
+
+def asset_storage(url: str, folder: Path) -> dict[str, Any]:
+    """Where uploaded files lie: this folder, or the bucket of `s3://KEY:SECRET@BUCKET?endpoint=...&region=...`.
+
+    Raises ImproperlyConfigured, never with the secret in its text.
+    """
+    if not url:
+        return {"BACKEND": "apps.assets.storage.PrivateFolderStorage", "OPTIONS": {"location": folder}}
+    form = "ASSETS_URL must be s3://KEY:SECRET@BUCKET, with ?region=... and for other servers than AWS &endpoint=..."
+    try:
+        parts = urlsplit(url)
+        options = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
+        has_port = parts.port is not None
+    except ValueError:
+        raise ImproperlyConfigured(form) from None
+    bucket, endpoint = parts.hostname or "", options.get("endpoint")
+    is_whole = parts.scheme == "s3" and parts.username and parts.password and BUCKET.fullmatch(bucket)
+    if not is_whole or has_port or parts.path.strip("/") or parts.fragment or options.keys() - {"endpoint", "region"}:
+        raise ImproperlyConfigured(form)
+    if endpoint is not None and (urlsplit(endpoint).scheme not in {"http", "https"} or not urlsplit(endpoint).hostname):
+        raise ImproperlyConfigured("ASSETS_URL: endpoint must be the http or https address of an S3 server")
+    credentials = {"access_key": unquote(parts.username or ""), "secret_key": unquote(parts.password or "")}
+    place = {"bucket_name": bucket, "endpoint_url": endpoint, "region_name": options.get("region") or None}
+    return {"BACKEND": "apps.assets.s3.BucketStorage", "OPTIONS": credentials | place}
 
 
 def var_folder() -> Path:

@@ -8,6 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from stackshift_mail.env import (
     BASE_DIR,
+    asset_storage,
     env_bool,
     env_int,
     env_list,
@@ -144,6 +145,16 @@ STATIC_ROOT = VAR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT.mkdir(exist_ok=True)
 WHITENOISE_USE_FINDERS = True
+
+# --- Assets -------------------------------------------------------------------------------------------------
+ASSET_MAX_BYTES = env_int("ASSET_MAX_BYTES", 25 * 1024 * 1024, minimum=1, maximum=2**30)
+ASSET_INCOMING = VAR / "incoming"  # of nameless files only; not /tmp, which may be memory
+ASSET_INCOMING.mkdir(mode=0o700, exist_ok=True)
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "assets": asset_storage(env_text("ASSETS_URL"), VAR / "assets"),
+}
 
 # --- API ----------------------------------------------------------------------------------------------------
 API_MAX_BODY_BYTES = 12 * 1024 * 1024

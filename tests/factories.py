@@ -17,7 +17,7 @@ from apps.keys.models import ApiKey
 from apps.keys.services import Caller, authenticate, create_key
 from apps.messages.models import Message
 from apps.messages.services.accept import accept
-from apps.messages.services.draft import Accepted, Addressee, Draft
+from apps.messages.services.draft import Accepted, Addressee, Draft, Order
 from apps.messages.states import Kind
 from apps.protocols import dkim
 from apps.protocols.address import Mailbox, parse_mailbox
@@ -107,7 +107,7 @@ def make_accepted(
         **changes,
     }
     use = idempotency.Use(workspace.pk, "send", key, "0" * 64) if key else None
-    return accept(caller or make_caller(workspace), Draft(**draft), use=use)
+    return accept(caller or make_caller(workspace), Order(Draft(**draft), use))
 
 
 def suppress(workspace_id: UUID, email: str) -> Suppression:

@@ -10,6 +10,7 @@ from pathlib import Path
 # database comes from tests.provision under a name of its own.
 _OURS: tuple[str, ...] = (
     "MAIL_",
+    "ASSET",
     "WEBHOOK_",
     "STACKSHIFT_",
     "SECRET_KEY",
@@ -46,10 +47,6 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     )
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "testserver"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
-}
 LOGGING |= {"root": {"handlers": ["stderr"], "level": "ERROR"}}
 # No look-up leaves the machine; a test of domains names the server that it has started.
 MAIL_DNS_SERVERS = "127.0.0.1:9"

@@ -4,7 +4,7 @@ import pytest
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from apps.core.jobs import CLUSTER_OF, Job
+from apps.core.jobs import CLUSTER_OF, Job, Tick
 
 CLUSTERS = {settings.Q_CLUSTER["name"], *settings.Q_CLUSTER["ALT_CLUSTERS"]}
 
@@ -13,3 +13,7 @@ CLUSTERS = {settings.Q_CLUSTER["name"], *settings.Q_CLUSTER["ALT_CLUSTERS"]}
 def test_a_job_names_a_function_and_a_cluster(job: Job) -> None:
     assert callable(import_string(job.value))
     assert CLUSTER_OF[job] in CLUSTERS
+
+
+def test_every_tick_names_a_function() -> None:
+    assert [tick for tick in Tick if not callable(import_string(tick.value))] == []

@@ -17,6 +17,15 @@ class Job(StrEnum):
     RECOVER = "apps.delivery.tasks.recover"
     CLEAN_UP = "apps.delivery.tasks.clean_up"
     CHECK_DOMAINS = "apps.domains.tasks.check_domains"
+    SWEEP_ASSETS = "apps.assets.tasks.sweep"
+
+
+class Tick(StrEnum):
+    """What every delivery job does beside delivering, once in a while: dotted paths, so that it knows no app above it.
+
+    For what is due to the second, where a job of the maintenance cluster comes once a minute. Each runs in several
+    processes at once, is short, and finds its work in rows.
+    """
 
 
 CLUSTER_OF = {
@@ -24,6 +33,7 @@ CLUSTER_OF = {
     Job.RECOVER: "maintenance",
     Job.CLEAN_UP: "maintenance",
     Job.CHECK_DOMAINS: "maintenance",
+    Job.SWEEP_ASSETS: "maintenance",
 }
 
 

@@ -14,7 +14,7 @@ from apps.delivery.database import DatabaseAway, database
 from apps.delivery.models import CapturedMessage
 from apps.delivery.scripts import ACCEPTED, DROPPED, scripted
 from apps.delivery.services.gate import Gate
-from apps.delivery.work import Carriage, Carried, NotCarried, Parcel, Unwritable
+from apps.delivery.work import Carriage, Carried, NotCarried, Parcel
 from apps.messages.models import Message
 from apps.messages.services.outcomes import Holding
 from apps.protocols.smtp import Exchange
@@ -24,8 +24,8 @@ END_OF_HEADER = b"\r\n\r\n"
 
 async def carry(parcel: Parcel, gate: Gate) -> Carriage:
     """Keeps the parcel for every recipient whose script lets it in."""
-    if fault := parcel.fault():
-        return Unwritable(fault)
+    if fault := await parcel.fault():
+        return fault
     started_at = clock.now()
     answers = {holding.email: scripted(holding, parcel.letter.scenario) for holding in parcel.holdings}
     accepted = [holding for holding in parcel.holdings if answers[holding.email] is ACCEPTED]

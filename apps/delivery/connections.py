@@ -207,8 +207,8 @@ class Pool:
             self._judge()
 
     async def _carry(self, errand: Errand, opened: _Opened | None) -> _Opened | None:
-        if fault := errand.parcel.fault():
-            errand.finish(Unwritable(fault))
+        if fault := await errand.parcel.fault():
+            errand.finish(fault)
             return opened
         started_at = clock.now()
         while True:

@@ -1,11 +1,14 @@
 """The values that travel through the delivery engine."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from apps.assets.errors import AssetGone
 from apps.messages.services.outcomes import Holding
+from apps.messages.waits import WaitCode
 from apps.protocols.smtp import Answer, Exchange
 
 
@@ -16,6 +19,8 @@ class Letter:
     message_id: UUID
     scenario: str
     write: Callable[[], tuple[bytes, bool]]
+    # Writing it reads files, so that it must not hold up what else this process does.
+    is_heavy: bool = False
     _written: tuple[bytes, bool] | None = None
 
     @property
@@ -44,13 +49,18 @@ class Parcel:
     def lane(self) -> int:
         return min(holding.lane for holding in self.holdings)
 
-    def fault(self) -> str:
+    async def fault(self) -> "Unwritable | None":
         """Writes the letter; what stands in the way, or nothing. A fault of ours must not cost the connection."""
+        return await asyncio.to_thread(self._write) if self.letter.is_heavy else self._write()
+
+    def _write(self) -> "Unwritable | None":
         try:
             self.letter.needs_smtputf8  # noqa: B018 - writes
+        except AssetGone as error:
+            return Unwritable(str(error), WaitCode.ATTACHMENT_MISSING)
         except Exception as error:  # noqa: BLE001 - whatever it is, the message waits for a person
-            return f"{type(error).__name__}: {error}"
-        return ""
+            return Unwritable(f"{type(error).__name__}: {error}")
+        return None
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -86,9 +96,10 @@ class TooSlow:
 
 @dataclass(frozen=True, slots=True)
 class Unwritable:
-    """The letter could not be composed, signed or handed over, by a fault of ours."""
+    """The letter could not be composed, signed or handed over, for something that is to be mended here."""
 
     fault: str
+    code: WaitCode = WaitCode.CONFIGURATION
 
 
 Carriage = Carried | NotCarried | TooSlow | Unwritable

@@ -184,7 +184,7 @@ class TestList:
                 assert api.get(MESSAGES).status == 200
             counts.append(len(queries))
 
-        assert counts[0] == counts[1] == 3
+        assert counts[0] == counts[1] == 4
 
     @pytest.mark.parametrize("status", ["queued", "sent", "bounced", "suppressed"])
     def test_filters_by_status(self, api: Api, workspace: Workspace, status: str) -> None:

@@ -255,7 +255,7 @@ class TestAttachments:
         answer = api.post(SEND, mail(attachments=[{"assetId": "x", "filename": "a.pdf"}]))
 
         assert (answer.status, answer.code) == (400, "attachment_not_found")
-        assert list(answer.fields) == ["attachments.0"]
+        assert list(answer.fields) == ["attachments.0.assetId"]
         assert stored.everything() == before
 
     @pytest.mark.parametrize(

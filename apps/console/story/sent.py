@@ -7,6 +7,7 @@ from typing import cast
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest
 
+from apps.assets.errors import AssetGone
 from apps.core.looks import note_look
 from apps.delivery.compose import Stored, letter_of, load
 from apps.delivery.inbox.letter import Letter, printable_source, read
@@ -21,6 +22,7 @@ REFUSED = "Was refused a look at what was sent."
 UNSIGNED_TEST = "It carries no signature: it was accepted without a verified domain, for a test key."
 UNSIGNED_NOW = "Shown without its signature: the key of the sender's domain is gone, or cannot be opened."
 SIGNED_ANEW = "Shown with the signature of the domain's present key: the one of that time is gone."
+SEALED = "Nobody is shown the text of a one-time code."
 UNREADABLE = "It cannot be composed: {}"
 
 
@@ -70,15 +72,19 @@ def look(request: HttpRequest, message: Message, tab: str) -> Sent:
     if stored is None or tab not in TABS:
         raise Http404
     note_look(request, message, LOOKED)
+    if stored.content.is_sealed:
+        stored.content.text = stored.content.html = None
     return Sent(tab, stored)
 
 
 def _composed(stored: Stored) -> tuple[bytes, str]:
     """The message's bytes, and what is not as it was."""
+    if stored.content.is_sealed:
+        return b"", SEALED
     keys, _ = keys_of({stored.message.pk: stored})
     try:
         source, note = letter_of(stored, keys).content, ""
-    except ValueError as error:
+    except (ValueError, AssetGone) as error:
         return b"", UNREADABLE.format(error)
     ring = keys.get(stored.message.domain_id) if stored.message.domain_id else None
     if ring is None:

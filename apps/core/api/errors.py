@@ -36,7 +36,7 @@ def exception_handler(exception: Exception, context: Mapping[str, Any]) -> Respo
     """DRF's hook: every exception becomes the error envelope; None lets Django log it and answer 500."""
     request = context["request"]._request
     set_rollback()
-    problem = _as_problem(exception)
+    problem = as_problem(exception)
     if problem is None:
         return None
     response = Response(envelope(problem, request), status=problem.status)
@@ -57,7 +57,8 @@ def envelope(problem: Problem, request: HttpRequest) -> dict[str, Any]:
     }
 
 
-def _as_problem(exception: Exception) -> Problem | None:
+def as_problem(exception: Exception) -> Problem | None:
+    """The refusal that an exception means to the caller; None: it is a fault of ours."""
     if isinstance(exception, Problem):
         return exception
     if isinstance(exception, exceptions.ValidationError):

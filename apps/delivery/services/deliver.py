@@ -175,8 +175,8 @@ class Engine:
             self._settle([wait(h, code, retry_in=BUSY_PAUSE) for h in parcel.holdings])
         elif isinstance(carriage, Unwritable):
             logger.error("message %s cannot be composed: %s", parcel.letter.message_id, carriage.fault)
-            code = WaitCode.CONFIGURATION
-            self._settle([wait(h, code, carriage.fault, retry_in=FAULT_PAUSE) for h in parcel.holdings])
+            fault, code = carriage.fault, carriage.code
+            self._settle([wait(h, code, fault, retry_in=FAULT_PAUSE) for h in parcel.holdings])
         else:
             pause = await self._note(route, carriage)
             scenario = parcel.letter.scenario

@@ -11,9 +11,11 @@ from uuid import UUID
 import uvloop
 from asgiref.sync import async_to_sync
 from django.conf import settings
+from django.utils.module_loading import import_string
 
 from apps.core import clock
 from apps.core.ids import new_id
+from apps.core.jobs import Tick
 from apps.delivery.database import DatabaseAway, database
 from apps.delivery.leash import is_cut
 from apps.delivery.models import Drain
@@ -27,6 +29,7 @@ SHIFT_SECONDS = 600
 LAST_CALL_SECONDS = 3600
 BEAT_SECONDS = 1.0
 RECOVER_SECONDS = 2.0
+TICK_SECONDS = 0.5
 SETTLE_SECONDS = 3.0
 FORGET_AFTER = timedelta(minutes=10)
 
@@ -50,7 +53,8 @@ class _Shift:
 
     async def run(self) -> None:
         """The engine, with the beat and the recovery beside it."""
-        beside = [asyncio.create_task(self._beat()), asyncio.create_task(self._recover())]
+        steps = (self._beat(), self._recover(), self._tick())
+        beside = [asyncio.create_task(step) for step in steps]
         try:
             await self._engine.run()
         finally:
@@ -96,6 +100,18 @@ class _Shift:
             except Exception:
                 logger.exception("claims that ran out could not be taken back")
             await asyncio.sleep(RECOVER_SECONDS)
+
+    async def _tick(self) -> None:
+        """The work of other apps that is due to the second; while we are stopping, somebody else does it."""
+        while not self._is_over():
+            for tick in Tick:
+                try:
+                    await database(import_string(tick.value))
+                except DatabaseAway:
+                    await asyncio.sleep(BEAT_SECONDS)
+                except Exception:
+                    logger.exception("%s failed", tick.value)
+            await asyncio.sleep(TICK_SECONDS)
 
     async def _until_back(self) -> None:
         """After an outage longer than a lease, whoever still holds an answer must be able to record it first."""

@@ -20,6 +20,7 @@ from apps.workspaces.models import Workspace
 
 RECHECK = timedelta(minutes=1)
 TOO_OLD = "Too old to be sent: it was accepted on {:%Y-%m-%d at %H:%M} UTC, and {} mail is given up long before this."
+EXPIRED = "It was not sent in time: what it says is of no use any more."
 UNOPENED = "None of FIELD_KEYS opens the signing key of the sender's domain."
 
 
@@ -57,24 +58,54 @@ def prepare(claimed: Sequence[Holding], *, budget: int, may_exceed: bool) -> Bat
     keys, sealed = keys_of(stored)
     suppressed = suppressed_pairs({address_of(holding) for holding in holdings})
     test_workspaces = {workspace.pk for workspace in workspaces if workspace.is_test}
-    sendable, declined = [], []
-    for holding in holdings:
-        message = stored[holding.message_id].message
-        may_sign = message.domain_id in keys or (message.domain_id is None and holding.workspace_id in test_workspaces)
-        if address_of(holding) in suppressed:
-            declined.append(Outcome(holding, Status.SUPPRESSED, error="The recipient was suppressed after acceptance."))
-        elif holding.workspace_id in suspended:
-            declined.append(wait(holding, WaitCode.WORKSPACE_SUSPENDED))
-        elif message.domain_id in sealed:
-            declined.append(wait(holding, WaitCode.CONFIGURATION, UNOPENED))
-        elif not may_sign:
-            declined.append(wait(holding, WaitCode.DOMAIN_NOT_VERIFIED, message.from_email.rpartition("@")[2]))
-        elif schedule_of(holding.lane).has_outlived(clock.now() - holding.queued_at):
-            # Held, or no worker ran. A code is of no use by now, and a signature expires (compose.py).
-            declined.append(Outcome(holding, Status.FAILED, error=too_old(holding)))
-        else:
-            sendable.append(holding)
+    checks = _Checks(stored, keys, sealed, suspended, suppressed, test_workspaces)
+    outcomes = {holding.recipient_id: checks.decline(holding) for holding in holdings}
+    sendable = [holding for holding in holdings if outcomes[holding.recipient_id] is None]
+    declined = [outcome for outcome in outcomes.values() if outcome is not None]
     return Batch(sendable, declined, postponed, sizes, stored, keys, test_workspaces, _troubles())
+
+
+@dataclass(frozen=True, slots=True)
+class _Checks:
+    """What is asked of each claim before it may go out."""
+
+    stored: Mapping[UUID, Stored]
+    keys: Keys
+    sealed_domains: Collection[UUID]
+    suspended: Collection[UUID]
+    suppressed: Collection[tuple[UUID, str]]
+    test_workspaces: Collection[UUID]
+
+    def decline(self, holding: Holding) -> Outcome | None:
+        """Why it does not go out now; None: it may."""
+        item = self.stored[holding.message_id]
+        return self._ended(holding, item.message) or self._waits(holding, item)
+
+    def _ended(self, holding: Holding, message: Message) -> Outcome | None:
+        if address_of(holding) in self.suppressed:
+            return Outcome(holding, Status.SUPPRESSED, error="The recipient was suppressed after acceptance.")
+        if message.expires_at is not None and message.expires_at <= clock.now():
+            return Outcome(holding, Status.FAILED, error=EXPIRED)
+        return None
+
+    def _waits(self, holding: Holding, item: Stored) -> Outcome | None:
+        message = item.message
+        if holding.workspace_id in self.suspended:
+            return wait(holding, WaitCode.WORKSPACE_SUSPENDED)
+        if message.domain_id in self.sealed_domains:
+            return wait(holding, WaitCode.CONFIGURATION, UNOPENED)
+        if not self._may_sign(message):
+            return wait(holding, WaitCode.DOMAIN_NOT_VERIFIED, message.from_email.rpartition("@")[2])
+        if item.missing:
+            return wait(holding, WaitCode.ATTACHMENT_MISSING, ", ".join(item.missing))
+        if schedule_of(holding.lane).has_outlived(clock.now() - holding.queued_at):
+            # Held, or no worker ran. A code is of no use by now, and a signature expires (compose.py).
+            return Outcome(holding, Status.FAILED, error=too_old(holding))
+        return None
+
+    def _may_sign(self, message: Message) -> bool:
+        is_test = message.domain_id is None and message.workspace_id in self.test_workspaces
+        return is_test or message.domain_id in self.keys
 
 
 def keys_of(stored: Mapping[UUID, Stored]) -> tuple[Keys, Collection[UUID]]:

@@ -1,23 +1,20 @@
-"""What callers send (wire contract 2.1), checked down to the last character."""
+"""What callers send (wire contract 2.1, 2.4), checked down to the last character."""
 
-from collections.abc import Mapping
 from typing import Any
 
+import orjson
 from django.core.validators import validate_slug
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.core.api.serializers import StrictBooleanField, StrictCharField, WireSerializer
-from apps.core.errors import Invalid
-from apps.keys.api.limits import MAX_RECIPIENTS_PER_MESSAGE
-from apps.keys.services import Caller
 from apps.messages.api.fields import AddressField, AddressListField, HeadersField, TextMapField
-from apps.messages.errors import AttachmentNotFound, ContentTooLarge
-from apps.messages.services.draft import Addressee, Draft
-from apps.messages.states import Kind
+from apps.protocols.mime_attachments import AttachmentError, check_content_type, check_filename
 from apps.protocols.text import TextError, check_text
 
 MAX_SUBJECT = 998
-MAX_CONTENT_BYTES = 10_000_000
+MAX_ATTACHMENTS = 10
+MAX_DATA_BYTES = 256_000
 SCENARIOS = ("delivered", "delayed", "bounced", "complained")
 
 
@@ -38,11 +35,47 @@ class BodyField(StrictCharField):
         return _checked(super().to_internal_value(data), multiline=True)
 
 
+class FilenameField(StrictCharField):
+    def to_internal_value(self, data: Any) -> str:
+        name = super().to_internal_value(data)
+        try:
+            check_filename(name)
+        except AttachmentError as error:
+            raise serializers.ValidationError(error.reason) from error
+        return name
+
+
+class ContentTypeField(StrictCharField):
+    def to_internal_value(self, data: Any) -> str:
+        content_type = super().to_internal_value(data)
+        try:
+            check_content_type(content_type)
+        except AttachmentError as error:
+            raise serializers.ValidationError(error.reason) from error
+        return content_type
+
+
+@extend_schema_field({"type": "object", "additionalProperties": True})
+class DataField(serializers.Field):
+    """The values of a template's variables; their names and shape belong to the caller."""
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        if not isinstance(data, dict):
+            raise serializers.ValidationError("must be an object with a value for each variable")
+        try:
+            size = len(orjson.dumps(data))
+        except TypeError:
+            raise serializers.ValidationError("holds a number that does not fit into 64 bits") from None
+        if size > MAX_DATA_BYTES:
+            raise serializers.ValidationError(f"may have at most {MAX_DATA_BYTES} bytes as JSON")
+        return data
+
+
 class AttachmentRequest(WireSerializer):
     asset_id = StrictCharField(required=False, max_length=255)
     upload_id = StrictCharField(required=False, max_length=255)
-    filename = LineField(max_length=255)
-    content_type = LineField(required=False, max_length=255)
+    filename = FilenameField(max_length=255)
+    content_type = ContentTypeField(required=False, max_length=255)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if ("asset_id" in attrs) == ("upload_id" in attrs):
@@ -59,23 +92,28 @@ class SimulationRequest(WireSerializer):
     scenario = serializers.ChoiceField(choices=SCENARIOS)
 
 
-class SendRequest(WireSerializer):
-    """A message to send now."""
+class EnvelopeFields(WireSerializer):
+    """What every request to send may have, whatever it says."""
 
     to = AddressListField()
     cc = AddressListField(required=False, allow_null=True)
     bcc = AddressListField(required=False, allow_null=True)
     reply_to = AddressField(required=False, allow_null=True)
-    subject = LineField(max_length=MAX_SUBJECT)
-    html = BodyField(required=False)
-    text = BodyField(required=False)
     idempotency_key = StrictCharField(required=False, allow_null=True, allow_blank=True)
-    attachments = AttachmentRequest(many=True, required=False)
+    attachments = serializers.ListField(child=AttachmentRequest(), required=False, max_length=MAX_ATTACHMENTS)
     headers = HeadersField(required=False, max_items=50, max_name=60, max_text=998)
     tags = TextMapField(required=False, max_items=50, max_name=128, max_text=512)
     stream = StrictCharField(required=False, max_length=80, validators=[validate_slug])
     tracking = TrackingRequest(required=False)
     simulation = SimulationRequest(required=False)
+
+
+class SendRequest(EnvelopeFields):
+    """A message to send now."""
+
+    subject = LineField(max_length=MAX_SUBJECT)
+    html = BodyField(required=False)
+    text = BodyField(required=False)
 
     def get_fields(self) -> dict[str, serializers.Field]:
         # `from` is a Python keyword, so it cannot be declared above.
@@ -88,53 +126,34 @@ class SendRequest(WireSerializer):
         return attrs
 
 
-# Serializers keep nothing of the data they validate this way, so one serves all requests; building the fields
-# anew for each would cost more than the rest of the view.
-_SEND = SendRequest()
+class TemplateFields(EnvelopeFields):
+    """A message made by a template; without `from` the workspace's default sender sends it."""
+
+    version_id = StrictCharField(required=False, allow_null=True, max_length=36)
+    data = DataField()  # type: ignore[assignment]  # a wire name that Serializer has too
+
+    def get_fields(self) -> dict[str, serializers.Field]:
+        sender = AddressField(source="sender", required=False, allow_null=True)
+        return {"from": sender, **super().get_fields()}
 
 
-def read_send(body: Mapping[str, Any], caller: Caller) -> tuple[Draft, str | None]:
-    """The checked draft and the idempotency key in the body. Raises Invalid and other Problems."""
-    data = _SEND.run_validation(body)
-    _check_size(data)
-    if data.get("attachments"):
-        raise AttachmentNotFound(details={"fields": {"attachments.0": ["there is no such asset in this workspace"]}})
-    if data.get("simulation") and not caller.is_test:
-        raise Invalid({"simulation": ["works with test keys (sspat_test_...) only"]})
-    return _draft(data), data.get("idempotency_key")
+class TemplateSendRequest(TemplateFields):
+    """A message to send now, made by the template with this id or slug."""
+
+    template = StrictCharField(max_length=255)
 
 
-def _check_size(data: Mapping[str, Any]) -> None:
-    parts = [part for part in ("html", "text") if data.get(part)]
-    if sum(len(data[part].encode()) for part in parts) > MAX_CONTENT_BYTES:
-        reason = f"html and text may have at most {MAX_CONTENT_BYTES} bytes together"
-        raise ContentTooLarge(f"{reason}.", details={"fields": {part: [reason] for part in parts}})
+class TestSendRequest(WireSerializer):
+    """A template with sample data, sent to see what it looks like."""
 
+    to = AddressListField()
+    data = DataField()  # type: ignore[assignment]  # a wire name that Serializer has too
+    version_id = StrictCharField(required=False, allow_null=True, max_length=36)
+    simulation = SimulationRequest(required=False)
 
-def _draft(data: Mapping[str, Any]) -> Draft:
-    return Draft(
-        sender=data["sender"],
-        recipients=_distinct(data),
-        subject=data["subject"],
-        reply_to=data.get("reply_to"),
-        text=data.get("text") or None,
-        html=data.get("html") or None,
-        headers=data.get("headers"),
-        tags=data.get("tags"),
-        stream=data.get("stream", ""),
-        scenario=data.get("simulation", {}).get("scenario", ""),
-    )
-
-
-def _distinct(data: Mapping[str, Any]) -> list[Addressee]:
-    """Each address once, where it is named first: to before cc before bcc."""
-    seen: dict[str, Addressee] = {}
-    for kind in Kind:
-        for box in data.get(kind.value) or ():
-            seen.setdefault(box.key, Addressee(kind, box))
-    if len(seen) > MAX_RECIPIENTS_PER_MESSAGE:
-        raise Invalid({"to": [f"to, cc and bcc may name at most {MAX_RECIPIENTS_PER_MESSAGE} recipients together"]})
-    return list(seen.values())
+    def get_fields(self) -> dict[str, serializers.Field]:
+        sender = AddressField(source="sender", required=False, allow_null=True)
+        return {"from": sender, **super().get_fields()}
 
 
 def _checked(text: str, *, multiline: bool) -> str:

@@ -7,7 +7,7 @@ from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from apps.core.api.serializers import TimeField, WireSerializer
-from apps.messages.models import Attempt, Bounce, Message, MessageContent, Recipient
+from apps.messages.models import Attachment, Attempt, Bounce, Message, MessageContent, Recipient
 from apps.messages.states import IN_CLEAR, AttemptStatus, BounceSource, BounceType, Kind, Status
 from apps.messages.waits import EXPLANATIONS, WaitCode
 
@@ -19,6 +19,21 @@ class AcceptedResource(WireSerializer):
     rfc_message_id = serializers.CharField()
     created_at = TimeField()
     suppressed_recipients = serializers.ListField(child=serializers.CharField(), source="suppressed")
+
+
+@extend_schema_serializer(component_name="TestSent")
+class TestSentResource(WireSerializer):
+    message_id = serializers.UUIDField()
+    status = serializers.ChoiceField(choices=Status.values)
+
+
+@extend_schema_serializer(component_name="MessageAttachment")
+class AttachmentResource(WireSerializer):
+    asset_id = serializers.UUIDField()
+    filename = serializers.CharField()
+    content_type = serializers.CharField()
+    size = serializers.IntegerField()
+    checksum = serializers.CharField(help_text="SHA-256 of the bytes, in hexadecimal.")
 
 
 class MailboxResource(WireSerializer):
@@ -62,7 +77,7 @@ class MessageFields(WireSerializer):
     batch_id = serializers.UUIDField(allow_null=True)
     scheduled_id = serializers.UUIDField(allow_null=True)
     idempotency_key = serializers.CharField(allow_null=True)
-    attachments = serializers.ListField(child=serializers.DictField())
+    attachments = AttachmentResource(many=True)
     rfc_message_id = serializers.CharField()
     stream = serializers.CharField(allow_null=True)
     tags = serializers.DictField(child=serializers.CharField())
@@ -87,7 +102,7 @@ class MessageResource(MessageFields):
 
 @extend_schema_serializer(component_name="MessageDetail")
 class MessageDetailResource(MessageFields):
-    """A message with its texts."""
+    """A message with its texts; those of a one-time code are never shown."""
 
     html = serializers.CharField(allow_null=True)
     text = serializers.CharField(allow_null=True)
@@ -158,7 +173,9 @@ class BounceResource(WireSerializer):
         return {name: None if value == "" else value for name, value in super().to_representation(bounce).items()}
 
 
-def show_message(message: Message, recipients: Sequence[Recipient]) -> dict[str, Any]:
+def show_message(
+    message: Message, recipients: Sequence[Recipient], attachments: Sequence[Attachment]
+) -> dict[str, Any]:
     """The facts of a message in the shape that MessageFields reads."""
     named = {kind: [_mailbox(r.email, r.name) for r in recipients if r.kind == kind] for kind in Kind}
     content = message.content
@@ -169,9 +186,8 @@ def show_message(message: Message, recipients: Sequence[Recipient]) -> dict[str,
         "cc": named[Kind.CC],
         "bcc": named[Kind.BCC],
         "reply_to": _mailbox(content.reply_to_email, content.reply_to_name) if content.reply_to_email else None,
-        **dict.fromkeys(("template_id", "template_version_id", "batch_id", "scheduled_id")),
         "idempotency_key": message.idempotency_key or None,
-        "attachments": [],
+        "attachments": attachments,
         "stream": message.stream or None,
         "last_error": message.last_error or None,
         "queued_at": message.created_at,
@@ -181,11 +197,13 @@ def show_message(message: Message, recipients: Sequence[Recipient]) -> dict[str,
 
 def show_content(content: MessageContent) -> dict[str, Any]:
     """What the detail adds."""
-    return {"html": content.html, "text": content.text, "headers": content.headers}
+    html, text = (None, None) if content.is_sealed else (content.html, content.text)
+    return {"html": html, "text": text, "headers": content.headers}
 
 
 _SAME = (
     *("id", "status", "subject", "rfc_message_id", "tags", "attempt_count"),
+    *("template_id", "template_version_id", "batch_id", "scheduled_id"),
     *("created_at", "sent_at", "failed_at", "updated_at"),
 )
 

@@ -4,6 +4,8 @@ from apps.messages.api.views import MessageViewSet, SendViewSet
 
 urlpatterns = [
     path("mail/send", SendViewSet.as_view({"post": "send"})),
+    path("mail/send-template", SendViewSet.as_view({"post": "send_template"})),
+    path("mail/templates/<str:id>/test-send", SendViewSet.as_view({"post": "test_send"})),
     path("mail/messages", MessageViewSet.as_view({"get": "list"})),
     path("mail/messages/<str:id>", MessageViewSet.as_view({"get": "retrieve"})),
     path("mail/messages/<str:id>/attempts", MessageViewSet.as_view({"get": "attempts"})),

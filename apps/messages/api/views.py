@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -13,42 +14,68 @@ from rest_framework.response import Response
 
 from apps.core.api.filters import NoFilters
 from apps.core.api.pagination import KeysetPagination, OldestFirstPagination
+from apps.core.rows import Part
 from apps.events.models import Event
-from apps.keys import idempotency
+from apps.events.services import rows_of
 from apps.keys.api.views import WorkspaceViewSet
 from apps.messages import story
 from apps.messages.api import resources
+from apps.messages.api.drafting import SEND, SEND_TEMPLATE, Form, read_order
 from apps.messages.api.filters import MessageFilters, TimelineFilters
-from apps.messages.api.requests import SendRequest, read_send
-from apps.messages.models import Attempt, Bounce, Message, Recipient
+from apps.messages.api.requests import SendRequest, TemplateSendRequest, TestSendRequest
+from apps.messages.models import Attachment, Attempt, Bounce, Message, Recipient
 from apps.messages.services.accept import accept
+from apps.messages.services.draft import Accepted, Order
+from apps.templates.services.happenings import test_sent
 
-# One for all requests: it keeps nothing, and building its fields costs more than using them.
+# One for all requests: they keep nothing, and building their fields costs more than using them.
 _ACCEPTED = resources.AcceptedResource()
+_TEST_SEND = TestSendRequest()
+ACCEPTED = {202: resources.AcceptedResource, 200: resources.AcceptedResource}
 
 
 class SendViewSet(WorkspaceViewSet):
     """Accepts messages."""
 
     model = Message
-    scopes = {"send": "mail:send"}
-    operation_ids = {"send": "send"}
+    scopes = dict.fromkeys(("send", "send_template", "test_send"), "mail:send")
+    operation_ids = {"send": "send", "send_template": "sendTemplate", "test_send": "templates.testSend"}
 
-    @extend_schema(request=SendRequest, responses={202: resources.AcceptedResource, 200: resources.AcceptedResource})
+    @extend_schema(request=SendRequest, responses=ACCEPTED)
     def send(self, request: Request) -> Response:
         """Stores a message for delivery; the same idempotency key again answers 200 with the first one."""
+        return self._accept(request, SEND)
+
+    @extend_schema(request=TemplateSendRequest, responses=ACCEPTED)
+    def send_template(self, request: Request) -> Response:
+        """Stores a message that a template makes; a variable without a value refuses it before anything is stored."""
+        return self._accept(request, SEND_TEMPLATE)
+
+    @extend_schema(request=TestSendRequest, responses={202: resources.TestSentResource})
+    def test_send(self, request: Request, id: str) -> Response:
+        """Sends a template with sample data to addresses of your own, with an event that says so."""
         body: Any = request.data
-        draft, key_in_body = read_send(body, self.caller)
-        key = idempotency.choose_key(in_body=key_in_body, in_header=request.headers.get("Idempotency-Key"))
-        accepted = accept(self.caller, draft, use=self._use(body, key))
+        _TEST_SEND.run_validation(body)
+        order = read_order(SEND_TEMPLATE, {**body, "template": id}, self.caller)
+        accepted = accept(self.caller, order, beside=partial(_test_sent, self.workspace_id, order))
+        answer = resources.TestSentResource(accepted).data
+        return Response(answer, status=status.HTTP_202_ACCEPTED)
+
+    def _accept(self, request: Request, form: Form) -> Response:
+        body: Any = request.data
+        order = read_order(form, body, self.caller, key_in_header=request.headers.get("Idempotency-Key"))
+        accepted = accept(self.caller, order)
         answer = _ACCEPTED.to_representation(accepted)
         return Response(answer, status=status.HTTP_200_OK if accepted.is_replay else status.HTTP_202_ACCEPTED)
 
-    def _use(self, body: dict[str, Any], key: str | None) -> idempotency.Use | None:
-        if key is None:
-            return None
-        keyless = {name: value for name, value in body.items() if name != "idempotencyKey"}
-        return idempotency.Use(self.workspace_id, "send", key, idempotency.fingerprint(keyless))
+
+def _test_sent(workspace_id: UUID, order: Order, accepted: Accepted) -> list[Part]:
+    """The event beside the message of a test."""
+    draft: Any = order.draft
+    recipients = [addressee.mailbox.email for addressee in draft.recipients]
+    origin = draft.origin
+    event = test_sent(workspace_id, origin.template_id, origin.template_version_id, accepted.message_id, recipients)
+    return [(Event, rows_of([event], at=accepted.created_at))]
 
 
 class MessageViewSet(WorkspaceViewSet):
@@ -83,15 +110,17 @@ class MessageViewSet(WorkspaceViewSet):
     @extend_schema(responses=resources.MessageResource(many=True))
     def list(self, request: Request) -> Response:
         messages: list[Message] = self.paginate_queryset(self.filter_queryset(self.get_queryset())) or []
-        recipients = _recipients(self.workspace_id, [message.pk for message in messages])
-        shown = [resources.show_message(message, recipients[message.pk]) for message in messages]
+        ids = [message.pk for message in messages]
+        recipients, attachments = _recipients(self.workspace_id, ids), _attachments(self.workspace_id, ids)
+        shown = [resources.show_message(m, recipients[m.pk], attachments[m.pk]) for m in messages]
         return self.get_paginated_response(resources.MessageResource(shown, many=True).data)
 
     @extend_schema(responses=resources.MessageDetailResource)
     def retrieve(self, request: Request, id: str) -> Response:
         message = self.get_object()
         recipients = _recipients(self.workspace_id, [message.pk])[message.pk]
-        shown = resources.show_message(message, recipients) | resources.show_content(message.content)
+        attachments = _attachments(self.workspace_id, [message.pk])[message.pk]
+        shown = resources.show_message(message, recipients, attachments) | resources.show_content(message.content)
         return Response(resources.MessageDetailResource(shown).data)
 
     @extend_schema(responses=resources.AttemptResource(many=True))
@@ -126,4 +155,12 @@ def _recipients(workspace_id: UUID, message_ids: Sequence[UUID]) -> dict[UUID, l
     rows = Recipient.objects.of(workspace_id).filter(message_id__in=message_ids)
     for recipient in rows.order_by("message_id", "position"):
         found[recipient.message_id].append(recipient)
+    return found
+
+
+def _attachments(workspace_id: UUID, message_ids: Sequence[UUID]) -> dict[UUID, list[Attachment]]:
+    found: dict[UUID, list[Attachment]] = defaultdict(list)
+    rows = Attachment.objects.of(workspace_id).filter(message_id__in=message_ids)
+    for attachment in rows.order_by("message_id", "position"):
+        found[attachment.message_id].append(attachment)
     return found

@@ -37,24 +37,18 @@ def nothing_beside(answers: Sequence[Answer]) -> Sequence[Part]:
     return ()
 
 
-def accept(
-    caller: Caller,
-    draft: Draft,
-    *,
-    use: idempotency.Use | None,
-    beside: Callable[[Accepted], Sequence[Part]] | None = None,
-) -> Accepted:
+def accept(caller: Caller, order: Order, *, beside: Callable[[Accepted], Sequence[Part]] | None = None) -> Accepted:
     """Stores a message and everything that its delivery needs, and `beside` it what belongs to a new message.
 
-    Raises IdempotencyConflict, SendingDisabled, DomainNotVerified, DailyLimitExceeded, HourlyLimitExceeded; then
-    nothing is stored and the key may be used again.
+    Raises IdempotencyConflict, the Problem that stands for a draft, SendingDisabled, DomainNotVerified,
+    DailyLimitExceeded, HourlyLimitExceeded; then nothing is stored and the key may be used again.
     """
 
     def belongings(answers: Sequence[Answer]) -> Sequence[Part]:
         (answer,) = answers
         return beside(answer) if beside and isinstance(answer, Accepted) and not answer.is_replay else ()
 
-    (answer,) = accept_many(caller, [Order(draft, use)], beside=belongings)
+    (answer,) = accept_many(caller, [order], beside=belongings)
     if isinstance(answer, Problem):
         raise answer
     return answer
@@ -63,8 +57,8 @@ def accept(
 def accept_many(caller: Caller, orders: Sequence[Order], *, beside: Beside = nothing_beside) -> list[Answer]:
     """Stores what can be accepted of these, all in one transaction; the answer to each stands in its place.
 
-    An order that is refused harms no other. Where a limit has room for some, the first that fit are taken. The orders'
-    idempotency keys are of one family.
+    An order that is refused harms no other. Where a limit has room for some, the first that fit are taken. The
+    idempotency keys of the orders are of one family.
     """
     admission = _admission(caller, orders)
     refused: dict[int, Problem] = {}
@@ -114,13 +108,16 @@ class _Plan:
         try:
             if order.use is not None and (found := self._earlier.get(order.use.key)):
                 return self._replayed(idempotency.check_same(order.use, found))
+            if isinstance(order.draft, Problem):
+                raise order.draft
             if self.caller.is_suspended:
                 raise SendingDisabled
             domain_id = _sender_domain(self.caller, order.draft.sender.domain, self.admission)
         except Problem as problem:
             return problem
+        suppressed = self.admission.suppressed
         message = new_message(
-            self.caller.workspace_id, order, domain_id=domain_id, suppressed=self.admission.suppressed
+            self.caller.workspace_id, order.draft, order.use, domain_id=domain_id, suppressed=suppressed
         )
         self.new[place] = message
         if order.use is not None:  # a later order of this very call may repeat it
@@ -134,10 +131,11 @@ class _Plan:
 
 
 def _admission(caller: Caller, orders: Sequence[Order]) -> Admission:
+    drafts = [order.draft for order in orders if isinstance(order.draft, Draft)]
     return ask(
         caller.workspace_id,
-        domains={order.draft.sender.domain for order in orders},
-        keys={addressee.mailbox.key for order in orders for addressee in order.draft.recipients},
+        domains={draft.sender.domain for draft in drafts},
+        keys={addressee.mailbox.key for draft in drafts for addressee in draft.recipients},
         uses=[order.use for order in orders if order.use],
     )
 

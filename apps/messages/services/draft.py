@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from apps.core.errors import Problem
 from apps.keys.idempotency import Use
 from apps.messages.states import Kind, Lane
 from apps.protocols.address import Mailbox
@@ -77,9 +78,13 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A draft to be accepted, once for its idempotency key."""
+    """A draft to be accepted, once for its idempotency key.
 
-    draft: Draft
+    Where no draft could be made, it is why not: that is the answer, unless the key has been used for the same request
+    before. So a repeat is recognised also when the template or the files of the first have gone since.
+    """
+
+    draft: Draft | Problem
     use: Use | None = None
 
 

@@ -76,6 +76,13 @@ def cancel(recipient_ids: Collection[UUID], *, reason: str = "", note: Note = no
     return _intervene(recipient_ids, lambda row: Outcome(_taken_over(row), Status.FAILED, error=error), note)
 
 
+def withdraw(message_ids: Collection[UUID], *, reason: str) -> Intervention:
+    """Ends as failed what is not sent yet of these messages, for who made them: nobody needs them any more."""
+    open_rows = Recipient.objects.across_workspaces().filter(message_id__in=message_ids).exclude(status__in=FINAL)
+    ids = set(open_rows.values_list("pk", flat=True))
+    return _intervene(ids, lambda row: Outcome(_taken_over(row), Status.FAILED, error=reason), no_note)
+
+
 def make_due_after(code: WaitCode) -> None:
     """Makes due at once whatever waits for this reason."""
     waiting = Recipient.objects.across_workspaces().filter(wait_code=code, lease_until=None).exclude(status__in=FINAL)

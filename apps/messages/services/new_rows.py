@@ -15,7 +15,7 @@ from apps.events.services import NewEvent, rows_of
 from apps.events.types import EventType, ResourceType
 from apps.keys import idempotency
 from apps.messages.models import Attachment, Message, MessageContent, Recipient
-from apps.messages.services.draft import Accepted, Draft, Order
+from apps.messages.services.draft import Accepted, Draft
 from apps.messages.states import Status
 
 
@@ -23,7 +23,8 @@ from apps.messages.states import Status
 class NewMessage:
     """A message that is not stored yet."""
 
-    order: Order
+    draft: Draft
+    use: idempotency.Use | None
     row: Mapping[str, Any]
     suppressed: frozenset[str]
 
@@ -35,24 +36,31 @@ class NewMessage:
     @property
     def open_count(self) -> int:
         """Recipients that it is to be sent to; these count against limits."""
-        return sum(addressee.mailbox.key not in self.suppressed for addressee in self.order.draft.recipients)
+        return sum(addressee.mailbox.key not in self.suppressed for addressee in self.draft.recipients)
 
     @property
     def answer(self) -> Accepted:
-        recipients = self.order.draft.recipients
+        recipients = self.draft.recipients
         return Accepted(
             message_id=self.message_id,
             status=self.row["status"],
-            idempotency_status="created" if self.order.use else "none",
+            idempotency_status="created" if self.use else "none",
             rfc_message_id=self.row["rfc_message_id"],
             created_at=self.row["created_at"],
             suppressed=tuple(a.mailbox.email for a in recipients if a.mailbox.key in self.suppressed),
         )
 
 
-def new_message(workspace_id: UUID, order: Order, *, domain_id: UUID | None, suppressed: frozenset[str]) -> NewMessage:
+def new_message(
+    workspace_id: UUID,
+    draft: Draft,
+    use: idempotency.Use | None,
+    *,
+    domain_id: UUID | None,
+    suppressed: frozenset[str],
+) -> NewMessage:
     """`suppressed`: comparison keys, of whatever recipients."""
-    message_id, now, draft = new_id(), clock.now(), order.draft
+    message_id, now = new_id(), clock.now()
     all_suppressed = all(addressee.mailbox.key in suppressed for addressee in draft.recipients)
     row = {
         "id": message_id,
@@ -64,7 +72,7 @@ def new_message(workspace_id: UUID, order: Order, *, domain_id: UUID | None, sup
         "subject": draft.subject,
         # Fixed now, so that every attempt carries the same one and receivers can recognise a repeat.
         "rfc_message_id": f"{message_id}@{draft.sender.domain}",
-        "idempotency_key": order.use.key if order.use else "",
+        "idempotency_key": use.key if use else "",
         "stream": draft.stream,
         "tags": dict(draft.tags or {}),
         "template_id": draft.origin.template_id,
@@ -76,16 +84,16 @@ def new_message(workspace_id: UUID, order: Order, *, domain_id: UUID | None, sup
         "created_at": now,
         "updated_at": now,
     }
-    return NewMessage(order, row, suppressed)
+    return NewMessage(draft, use, row, suppressed)
 
 
 def parts_of(new: Sequence[NewMessage], *, now: datetime) -> list[Part]:
     """All rows of these messages by table. `now` is the database's time."""
     events = [event for message in new for event in _events(message)]
-    keys = [(message.order.use, message.message_id) for message in new if message.order.use]
+    keys = [(message.use, message.message_id) for message in new if message.use]
     return [
         (Message, [message.row for message in new]),
-        (MessageContent, [_content_row(message.row, message.order.draft) for message in new]),
+        (MessageContent, [_content_row(message.row, message.draft) for message in new]),
         (Attachment, [row for message in new for row in _attachment_rows(message)]),
         (Recipient, [row for message in new for row in _recipient_rows(message, now)]),
         (Event, rows_of(events, at=new[0].row["created_at"]) if new else []),
@@ -132,7 +140,7 @@ def _attachment_rows(message: NewMessage) -> list[dict[str, Any]]:
             "size": enclosure.size,
             "checksum": enclosure.checksum,
         }
-        for position, enclosure in enumerate(message.order.draft.attachments)
+        for position, enclosure in enumerate(message.draft.attachments)
     ]
 
 
@@ -141,7 +149,7 @@ def _recipient_rows(message: NewMessage, database_now: datetime) -> list[dict[st
     # Due by the database's clock, which claims compare it with, should this host's be ahead.
     due_at = min(now, database_now)
     rows = []
-    for position, addressee in enumerate(message.order.draft.recipients):
+    for position, addressee in enumerate(message.draft.recipients):
         is_suppressed = addressee.mailbox.key in message.suppressed
         rows.append(
             {
@@ -153,7 +161,7 @@ def _recipient_rows(message: NewMessage, database_now: datetime) -> list[dict[st
                 "email": addressee.mailbox.email,
                 "name": addressee.mailbox.name,
                 "status": Status.SUPPRESSED.value if is_suppressed else Status.QUEUED.value,
-                "lane": int(message.order.draft.lane),
+                "lane": int(message.draft.lane),
                 "next_attempt_at": None if is_suppressed else due_at,
                 "queued_at": now,
                 "finished_at": now if is_suppressed else None,
@@ -163,7 +171,7 @@ def _recipient_rows(message: NewMessage, database_now: datetime) -> list[dict[st
 
 
 def _events(message: NewMessage) -> list[NewEvent]:
-    draft, suppressed, message_id = message.order.draft, message.suppressed, message.message_id
+    draft, suppressed, message_id = message.draft, message.suppressed, message.message_id
     workspace_id: UUID = message.row["workspace_id"]
     events = []
     if message.row["status"] == Status.QUEUED:

@@ -15,8 +15,8 @@ from apps.core.rows import insert, update
 from apps.events.services import NewEvent
 from apps.events.services import record as record_events
 from apps.events.types import EventType, ResourceType
-from apps.messages.models import Attempt, Bounce, Message, Recipient
-from apps.messages.states import FINAL, AttemptStatus, BounceSource, BounceType, Status, message_status
+from apps.messages.models import Attempt, Bounce, Message, MessageContent, Recipient
+from apps.messages.states import FINAL, AttemptStatus, BounceSource, BounceType, Lane, Status, message_status
 from apps.messages.waits import EXPLANATIONS, Wait
 from apps.suppressions import services as suppressions
 from apps.suppressions.models import Reason, Source
@@ -122,6 +122,7 @@ def record(outcomes: Sequence[Outcome]) -> set[UUID]:
         if ours:
             _insert_attempts(ours, now)
             _roll_up(messages, ours, now)
+            _wipe(ours)
             record_events([event for outcome in ours for event in _events(outcome, now)], at=now)
             _insert_bounces(ours, now)
     return changed
@@ -271,6 +272,14 @@ def _roll_up(messages: dict[UUID, dict[str, Any]], outcomes: Sequence[Outcome], 
         statuses[message_id].add(status)
     rows = [_message_row(messages[message_id], message_status(found), now) for message_id, found in statuses.items()]
     update(Message, rows, match=("id",))
+
+
+def _wipe(outcomes: Sequence[Outcome]) -> None:
+    """Takes away the texts that were kept sealed, once nobody is left to get them. Only codes are kept so."""
+    ended = {o.holding.message_id for o in outcomes if o.is_final and o.holding.lane == Lane.OTP}
+    if ended:
+        sealed = MessageContent.objects.filter(pk__in=ended, is_sealed=True, message__status__in=FINAL)
+        sealed.update(text=None, html=None)
 
 
 def _message_row(message: Mapping[str, Any], status: Status, now: datetime) -> dict[str, Any]:

@@ -1,0 +1,168 @@
+"""Bytes in and out of the storage, so that no row is ever without its file.
+
+Writing: the blob's row and a time until which it is kept; the file, with no transaction open; then whatever refers to
+it, in a transaction that begins by taking the blob's row. Sweeping dooms a row whose time is over and that nothing
+refers to, in one conditional UPDATE of the same row; so of the two only one can win.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import IO, TypeVar
+from uuid import UUID
+
+from django.core.files.base import File
+from django.core.files.storage import Storage, storages
+from django.db import IntegrityError, transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Greatest
+
+from apps.assets.errors import StorageUnavailable
+from apps.assets.models import Asset, Blob, UploadPart
+from apps.assets.services.receiving import Received
+from apps.core import clock
+
+try:
+    from boto3.exceptions import Boto3Error
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    FAILURES: tuple[type[Exception], ...] = (OSError, Boto3Error, BotoCoreError, ClientError)
+except ImportError:  # no S3
+    FAILURES = (OSError,)
+
+logger = logging.getLogger(__name__)
+# An upload is at an end long before, and an operator who deleted by mistake has no bytes to get back after it.
+KEEP = timedelta(hours=1)
+# Longer than any mail is under way: what a mail was accepted with is still there when the asset was replaced.
+KEEP_REPLACED = timedelta(days=4)
+SWEPT_AT_ONCE = 500
+Result = TypeVar("Result")
+
+
+class Doomed(Exception):
+    """The blob was swept while its file was written; begin again."""
+
+
+def storage() -> Storage:
+    return storages["assets"]
+
+
+def store(workspace_id: UUID, received: Received, refer: Callable[[Blob], Result]) -> Result:
+    """Puts the bytes into the storage and calls `refer` in the transaction that makes the blob permanent.
+
+    Raises StorageUnavailable; then nothing refers to the blob, and the sweep takes it.
+    """
+    while True:
+        blob = _claim(workspace_id, received)
+        _write(blob, received)
+        try:
+            with transaction.atomic():
+                _confirm(blob)
+                return refer(blob)
+        except Doomed:
+            _remove(blob)  # no row knows of this file any more, and no other blob will have its name
+
+
+def read(blob: Blob) -> bytes:
+    """Raises FileNotFoundError, StorageUnavailable."""
+    with opened(blob) as file:
+        content: bytes = file.read()
+    return content
+
+
+@contextmanager
+def opened(blob: Blob) -> Iterator[IO[bytes]]:
+    """The file, for reading in parts. Raises FileNotFoundError, StorageUnavailable."""
+    file = open_file(blob)
+    try:
+        with _answering():
+            yield file
+    finally:
+        file.close()
+
+
+def open_file(blob: Blob) -> IO[bytes]:
+    """The file, for a caller that closes it. Raises FileNotFoundError, StorageUnavailable."""
+    with _answering():
+        file: IO[bytes] = storage().open(blob.name, "rb")
+        file.seek(0)
+        return file
+
+
+def let_go(blob_id: UUID, *, keep: timedelta = KEEP) -> None:
+    """Something stopped referring to the blob; in that transaction. Its bytes stay a little longer."""
+    until = Greatest("keep_until", clock.now() + keep)
+    Blob.objects.across_workspaces().filter(pk=blob_id).update(keep_until=until)
+
+
+def sweep(now: datetime) -> int:
+    """Removes blobs that nothing refers to and whose time is over; how many. Running twice at once does no harm."""
+    doomed = 0
+    for blob in _unreferred().filter(keep_until__lt=now, doomed_at=None)[:SWEPT_AT_ONCE]:
+        _unreferred().filter(pk=blob.pk, keep_until__lt=now, doomed_at=None).update(doomed_at=now)
+    for blob in Blob.objects.across_workspaces().filter(doomed_at__isnull=False)[:SWEPT_AT_ONCE]:
+        try:
+            _remove(blob)
+        except StorageUnavailable:
+            logger.warning("the storage did not remove blob %s; it is tried again", blob.pk)
+            break
+        doomed += Blob.objects.of(blob.workspace_id).filter(pk=blob.pk).delete()[0]
+    return doomed
+
+
+def _claim(workspace_id: UUID, received: Received) -> Blob:
+    """The living blob of this content, made if need be, and kept for now."""
+    until = clock.now() + KEEP
+    made = Blob(workspace_id=workspace_id, checksum_sha256=received.checksum, size=received.size, keep_until=until)
+    living = Blob.objects.of(workspace_id).filter(checksum_sha256=received.checksum, doomed_at=None)
+    while True:
+        if living.update(keep_until=Greatest("keep_until", until)):
+            found: Blob | None = living.first()
+            if found is not None:
+                return found
+            continue
+        try:
+            with transaction.atomic():
+                made.save(force_insert=True)
+        except IntegrityError:
+            continue  # another upload of the same content was faster
+        return made
+
+
+def _write(blob: Blob, received: Received) -> None:
+    with _answering():
+        if blob.stored_at is None or not storage().exists(blob.name):
+            received.file.seek(0)
+            storage().save(blob.name, File(received.file, name=blob.name))
+
+
+def _confirm(blob: Blob) -> None:
+    """Takes the blob's row, which the sweep wants too. Raises Doomed where the sweep was faster."""
+    now = clock.now()
+    living = Blob.objects.of(blob.workspace_id).filter(pk=blob.pk, doomed_at=None)
+    if not living.update(stored_at=now, keep_until=Greatest("keep_until", now + KEEP)):
+        raise Doomed
+
+
+def _remove(blob: Blob) -> None:
+    with _answering():
+        storage().delete(blob.name)
+
+
+def _unreferred() -> QuerySet[Blob]:
+    asset = Asset.objects.across_workspaces().filter(blob_id=OuterRef("pk"))
+    part = UploadPart.objects.across_workspaces().filter(blob_id=OuterRef("pk"))
+    return Blob.objects.across_workspaces().filter(~Q(Exists(asset)), ~Q(Exists(part)))
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    """What a storage raises, as a refusal that a caller may try again; a missing file is said as it is."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except FAILURES as error:
+        logger.error("the storage of assets failed: %s", type(error).__name__)
+        raise StorageUnavailable from error

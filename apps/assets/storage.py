@@ -1,0 +1,45 @@
+"""A folder as the storage of assets: private to its owner, and never half a file under a final name."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from django.core.files.base import File
+from django.core.files.storage import FileSystemStorage
+
+FILE_MODE, FOLDER_MODE = 0o600, 0o700
+
+
+class PrivateFolderStorage(FileSystemStorage):
+    """Writes to a temporary name, syncs, and renames; a second writer of the same name replaces the file whole."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"allow_overwrite": True, **options})
+
+    def _save(self, name: str, content: File) -> str:
+        target = Path(self.path(name))
+        target.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        # mkstemp gives 0600. A name with a dot in front is never one of a blob.
+        descriptor, temporary = tempfile.mkstemp(prefix=".incoming-", dir=target.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                for chunk in content.chunks():
+                    file.write(chunk)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, target)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        _sync_folder(target.parent)
+        return name
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes the new name itself survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
