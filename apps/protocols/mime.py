@@ -4,30 +4,22 @@ Nothing here repairs a header: what callers hand in is checked by `check_headers
 address module when it is accepted; composing what they would refuse is misuse and raises.
 """
 
-import base64
-import binascii
 import hashlib
 import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import AnyStr
 
 from apps.protocols.address import Mailbox
-from apps.protocols.text import TextError, check_text, holds_encoded_word
+from apps.protocols.mime_body import encode_text
+from apps.protocols.mime_header import address_header, header, subject_chunks, value_chunks
+from apps.protocols.text import TextError, check_text
 
 MAX_HEADERS = 50
 MAX_HEADER_NAME = 60
 MAX_HEADER_VALUE = 998  # octets
 MAX_HEADERS_SIZE = 16 * 1024  # octets, all names and values together
-
-_SOFT_LIMIT = 76  # RFC 2047, 2 for lines with encoded words; within the 78 of RFC 5322, 2.1.1
-_HARD_LIMIT = 998  # RFC 5322, 2.1.1
-_ENCODED_WORD_LIMIT = 75  # RFC 2047, 2
-_ENCODED_WORD_FRAME = len("=?utf-8?q??=")
-# An address with a shorter name stays in one piece, so that lists fold between addresses.
-_ADDRESS_LIMIT = 64
 
 _HEADER_NAME = re.compile(rf"[A-Za-z0-9-]{{1,{MAX_HEADER_NAME}}}")
 # Written by us, by relays, or telling who sent the mail; a caller's copy would be a second, false one.
@@ -51,19 +43,6 @@ _RESERVED_PREFIXES = ("received", "dkim-", "arc-", "content-", "resent-")
 _PLATFORM_PREFIX = "x-stackshift-"
 
 _MESSAGE_ID = re.compile(r"[!-;=?A-~]+@[!-;=?A-~]+")
-# The shape of a canonical address, as a last guard against a second one in the same place.
-_CANONICAL = re.compile(r"[^\s<>()\[\],;:\\\"@]+@[a-z0-9.-]+")
-# RFC 5322, 3.2.3: names of these words alone need no quotes.
-_ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
-# One word with the spaces that stand before it, less the one that a fold takes. Only for text that ends in a
-# word: spaces at the end would cost quadratic time.
-_SPACED_WORD = re.compile(r"(?:\A| )( *[^ ]+)")
-
-# ASCII that no relay has reason to touch, with the tab and the line end.
-_PRINTABLE = bytes([0x09, 0x0A, *range(0x20, 0x7F)])
-_LONG_ENDING = re.compile(rb"^(.{74,75})(=20|=09)$", re.MULTILINE)
-_FROM_LINE = re.compile(rb"^From ", re.MULTILINE)
-
 # RFC 5322, 3.3: English, whatever the locale of the process.
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -150,16 +129,16 @@ def _is_reserved(name: str) -> bool:
 def _own_headers(mail: Mail) -> list[str]:
     if not _MESSAGE_ID.fullmatch(mail.message_id):
         raise ValueError("the message id is not of the form left@right")
-    lines = [_address_header("From", (mail.sender,))]
+    lines = [address_header("From", (mail.sender,))]
     # RFC 5322, 3.4: an empty group says that the recipients are kept back.
-    lines.append(_address_header("To", mail.to) if mail.to else "To: undisclosed-recipients:;")
+    lines.append(address_header("To", mail.to) if mail.to else "To: undisclosed-recipients:;")
     if mail.cc:
-        lines.append(_address_header("Cc", mail.cc))
+        lines.append(address_header("Cc", mail.cc))
     if mail.reply_to:
-        lines.append(_address_header("Reply-To", (mail.reply_to,)))
-    lines.append(_header("Subject", _subject_chunks(mail.subject)))
+        lines.append(address_header("Reply-To", (mail.reply_to,)))
+    lines.append(header("Subject", subject_chunks(mail.subject)))
     lines.append(f"Date: {_date(mail.date)}")
-    lines.append(_header("Message-ID", [f"<{mail.message_id}>"]))
+    lines.append(header("Message-ID", [f"<{mail.message_id}>"]))
     return lines
 
 
@@ -169,121 +148,7 @@ def _extra_headers(headers: Sequence[tuple[str, str]]) -> list[str]:
         # The platform's own X- headers may stand here; the names that this module writes may not.
         if _is_reserved(name):
             raise HeaderError(f"The header {name} is written by the composer.")
-    return [_header(name, _value_chunks(name, value.strip(" "))) for name, value in headers]
-
-
-def _header(name: str, chunks: Sequence[str]) -> str:
-    """Join the chunks by single spaces, folding before one that would not fit (RFC 5322, 2.2.3)."""
-    # The last gate before the wire: chunks come from several places, and none may hold a line end.
-    check_text("".join(chunks))
-    if not chunks:
-        return f"{name}:"
-    lines: list[str] = []
-    line = f"{name}:"
-    # Some readers stumble over a field name alone on its line; only the limits of the RFCs force that.
-    limit = _SOFT_LIMIT if chunks[0].startswith("=?") else _HARD_LIMIT
-    for chunk in chunks:
-        if len(line) + 1 + len(chunk) > limit:
-            lines.append(line)
-            line = ""
-        line = f"{line} {chunk}"
-        limit = _SOFT_LIMIT
-    return "\r\n".join((*lines, line))
-
-
-def _address_header(name: str, boxes: Sequence[Mailbox]) -> str:
-    chunks: list[str] = []
-    for box in boxes:
-        chunks += _mailbox_chunks(box)
-        chunks[-1] += ","
-    chunks[-1] = chunks[-1][:-1]
-    return _header(name, chunks)
-
-
-def _mailbox_chunks(box: Mailbox) -> list[str]:
-    if not _CANONICAL.fullmatch(box.email):
-        raise ValueError("the address of a mailbox is not in canonical form")
-    if not box.name:
-        return [box.email]
-    address = f"<{box.email}>"
-    phrase = _ascii_phrase(box.name)
-    words = [phrase] if phrase else _encoded_words(box.name, _ADDRESS_LIMIT)
-    whole = " ".join((*words, address))
-    return [whole] if len(whole) <= _ADDRESS_LIMIT else [*words, address]
-
-
-def _ascii_phrase(name: str) -> str:
-    """The name as atoms or one quoted string (RFC 5322, 3.2.4); empty where it needs encoded words."""
-    if not name.isascii() or "=?" in name:
-        return ""
-    if _ATOMS.fullmatch(name):
-        phrase = name
-    else:
-        escaped = name.replace("\\", "\\\\").replace('"', '\\"')
-        phrase = f'"{escaped}"'
-    return phrase if len(phrase) <= _ADDRESS_LIMIT else ""
-
-
-def _subject_chunks(subject: str) -> list[str]:
-    room = _room_beside("Subject")
-    # Readers drop white space at the ends and decode what looks encoded: neither would be what was given.
-    if subject.isascii() and "=?" not in subject and subject == subject.strip(" "):
-        words = _SPACED_WORD.findall(subject)
-        if max(map(len, words), default=0) <= room:
-            return words
-    return _encoded_words(subject, room)
-
-
-def _value_chunks(name: str, value: str) -> list[str]:
-    words = _SPACED_WORD.findall(value)
-    # A long word is left alone here: many a header has a structure, and encoded words would break its URLs.
-    is_literal = value.isascii() and not holds_encoded_word(value)
-    if is_literal and max(map(len, words), default=0) < _HARD_LIMIT:
-        return words
-    return _encoded_words(value, _room_beside(name))
-
-
-def _room_beside(name: str) -> int:
-    """How long an encoded word may be on the line of the field name; a short rest of a line is left empty."""
-    room = _SOFT_LIMIT - len(name) - len(": ")
-    return room if room > 2 * _ENCODED_WORD_FRAME else _ENCODED_WORD_LIMIT
-
-
-def _encoded_words(text: str, room: int) -> list[str]:
-    """RFC 2047, 4, in the shorter of its two encodings; no character is cut (RFC 2047, 5)."""
-    # Encoding would only hide these from the gate in `_header`; readers decode them again.
-    check_text(text)
-    chars = [char.encode() for char in text]
-    quoted = ["".join(map(_Q_BYTES.__getitem__, char)) for char in chars]
-    first, others = room - _ENCODED_WORD_FRAME, _ENCODED_WORD_LIMIT - _ENCODED_WORD_FRAME
-    if 3 * sum(map(len, quoted)) <= 4 * sum(map(len, chars)):
-        return [f"=?utf-8?q?{word}?=" for word in _pack(quoted, first, others)]
-    groups = _pack(chars, first // 4 * 3, others // 4 * 3)
-    return [f"=?utf-8?b?{base64.b64encode(group).decode('ascii')}?=" for group in groups]
-
-
-def _q_byte(octet: int) -> str:
-    """RFC 2047, 4.2 (2), and 5 (3): the few that may be literal in a phrase may be so in any place."""
-    char = chr(octet)
-    if char == " ":
-        return "_"
-    return char if char.isascii() and (char.isalnum() or char in "!*+-/") else f"={octet:02X}"
-
-
-_Q_BYTES = [_q_byte(octet) for octet in range(256)]
-
-
-def _pack(pieces: Sequence[AnyStr], first: int, others: int) -> list[AnyStr]:
-    """Join neighbours into groups of at most `others` length, the first group of at most `first`."""
-    starts: list[int] = [0]
-    size, limit = 0, first
-    for index, piece in enumerate(pieces):
-        size += len(piece)
-        if size > limit:
-            starts.append(index)
-            size, limit = len(piece), others
-    empty = pieces[0][:0]
-    return [empty.join(pieces[start:end]) for start, end in itertools.pairwise([*starts, len(pieces)])]
+    return [header(name, value_chunks(name, value.strip(" "))) for name, value in headers]
 
 
 def _date(at: datetime) -> str:
@@ -331,43 +196,5 @@ def _boundary(message_id: str, bodies: Sequence[bytes]) -> str:
 
 
 def _part(content_type: str, text: str) -> tuple[list[str], bytes]:
-    encoding, body = _encode_body(text)
+    encoding, body = encode_text(text)
     return [f"Content-Type: {content_type}; charset=utf-8", f"Content-Transfer-Encoding: {encoding}"], body
-
-
-def _encode_body(text: str) -> tuple[str, bytes]:
-    """Choose the transfer encoding (RFC 2045, 6) that any relay passes on unchanged; readable ones first."""
-    # RFC 5322, 2.3: CR and LF occur only together. A lone one can end the mail early at a lax server.
-    data = text.replace("\r\n", "\n").replace("\r", "\n").encode()
-    if _passes_as_it_is(data):
-        return "7bit", data.replace(b"\n", b"\r\n")
-    # Quoted-printable triples each such octet, base64 adds a third to all of them.
-    if 6 * len(data.translate(None, _PRINTABLE)) > len(data):
-        return "base64", _base64(data)
-    return "quoted-printable", _quoted_printable(data)
-
-
-def _passes_as_it_is(data: bytes) -> bool:
-    if data.translate(None, _PRINTABLE) or max(map(len, data.split(b"\n"))) > _HARD_LIMIT:
-        return False
-    # RFC 2049, 3: some relays write `>From `, which breaks the signature, or end the mail at a lone dot.
-    lines = b"\n%s\n" % data
-    return b"\nFrom " not in lines and b"\n.\n" not in lines
-
-
-def _base64(data: bytes) -> bytes:
-    # RFC 2045, 6.8: line ends of text are CRLF before they are encoded.
-    encoded = base64.b64encode(data.replace(b"\n", b"\r\n"))
-    return b"\r\n".join(encoded[at : at + _SOFT_LIMIT] for at in range(0, len(encoded), _SOFT_LIMIT))
-
-
-def _quoted_printable(data: bytes) -> bytes:
-    # binascii wraps the lines, and writes a lone dot and white space at line ends in hex (RFC 2045, 6.7).
-    encoded = binascii.b2a_qp(data, istext=True)
-    if max(map(len, encoded.split(b"\n"))) > _SOFT_LIMIT:
-        # But it wraps before it knows that a space ends the line, and is then one or two over.
-        encoded = _LONG_ENDING.sub(rb"\1=\n\2", encoded)
-    if b"From " in encoded:
-        # Wrapped after the word, or its line could grow beyond 76.
-        encoded = _FROM_LINE.sub(b"=46rom=\n ", encoded)
-    return encoded.replace(b"\n", b"\r\n")
