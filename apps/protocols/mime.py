@@ -7,11 +7,12 @@ address module when it is accepted; composing what they would refuse is misuse a
 import hashlib
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from apps.protocols.address import Mailbox
+from apps.protocols.mime_attachments import Attachment, attachment_part
 from apps.protocols.mime_body import encode_text
 from apps.protocols.mime_header import address_header, header, subject_chunks, value_chunks
 from apps.protocols.text import TextError, check_text
@@ -70,6 +71,7 @@ class Mail:
     headers: tuple[tuple[str, str], ...]
     message_id: str  # without the angle brackets
     date: datetime  # aware
+    attachments: tuple[Attachment, ...] = ()
 
 
 def compose(mail: Mail) -> bytes:
@@ -79,7 +81,7 @@ def compose(mail: Mail) -> bytes:
     """
     fields, body = _content(mail)
     head = "\r\n".join((*_own_headers(mail), *_extra_headers(mail.headers), "MIME-Version: 1.0", *fields))
-    return b"%s\r\n\r\n%s" % (head.encode(), body)
+    return b"".join((head.encode(), b"\r\n\r\n", *body))
 
 
 def needs_smtputf8(mail: Mail) -> bool:
@@ -159,8 +161,16 @@ def _date(at: datetime) -> str:
     return f"{day} {utc.hour:02d}:{utc.minute:02d}:{utc.second:02d} +0000"
 
 
-def _content(mail: Mail) -> tuple[list[str], bytes]:
-    """The fields that describe the body, and the body."""
+def _content(mail: Mail) -> tuple[list[str], Sequence[bytes]]:
+    """The fields that describe the body, and the body in pieces."""
+    fields, body = _readable(mail)
+    if mail.attachments:
+        return _mixed(mail, fields, body)
+    return fields, (body,) if body.endswith(b"\r\n") else (body, b"\r\n")
+
+
+def _readable(mail: Mail) -> tuple[list[str], bytes]:
+    """What the recipient reads, as the only or the first part."""
     parts = [
         _part(f"text/{subtype}", text)
         for subtype, text in (("plain", mail.text), ("html", mail.html))
@@ -168,20 +178,39 @@ def _content(mail: Mail) -> tuple[list[str], bytes]:
     ]
     if not parts:
         raise ValueError("a mail needs a text or an html body")
-    if len(parts) > 1:
-        return _alternative(mail.message_id, parts)
-    fields, body = parts[0]
-    return fields, body if body.endswith(b"\r\n") else body + b"\r\n"
+    return _alternative(mail.message_id, parts) if len(parts) > 1 else parts[0]
 
 
 def _alternative(message_id: str, parts: Sequence[tuple[list[str], bytes]]) -> tuple[list[str], bytes]:
     """RFC 2046, 5.1.4: the plainest part first."""
     boundary = _boundary(message_id, [body for _, body in parts])
+    pieces = _multipart(boundary, [(fields, (body, b"\r\n")) for fields, body in parts])
+    return [_multipart_field("alternative", boundary)], b"".join(pieces)
+
+
+def _mixed(mail: Mail, fields: list[str], body: bytes) -> tuple[list[str], Sequence[bytes]]:
+    """RFC 2046, 5.1.3: the files come after what is read."""
+    parts: list[tuple[list[str], Sequence[bytes]]] = [(fields, (body, b"\r\n"))]
+    parts += map(attachment_part, mail.attachments)
+    # Only the first part is searched: base64 holds no `=_`.
+    boundary = _boundary(mail.message_id, [body])
+    return [_multipart_field("mixed", boundary)], _multipart(boundary, parts)
+
+
+def _multipart(boundary: str, parts: Iterable[tuple[list[str], Sequence[bytes]]]) -> list[bytes]:
+    """The body in pieces, which `compose` puts together once."""
     opening = b"--%s\r\n" % boundary.encode()
-    # RFC 2046, 5.1.1: the CRLF before a boundary belongs to it, so each body stays as it is.
-    pieces = [b"%s%s\r\n\r\n%s\r\n" % (opening, "\r\n".join(fields).encode(), body) for fields, body in parts]
-    fields = [f'Content-Type: multipart/alternative;\r\n boundary="{boundary}"']
-    return fields, b"".join(pieces) + b"--%s--\r\n" % boundary.encode()
+    pieces: list[bytes] = []
+    for fields, body in parts:
+        # RFC 2046, 5.1.1: the CRLF before a boundary belongs to it; each body has it as its last piece.
+        pieces.append(b"%s%s\r\n\r\n" % (opening, "\r\n".join(fields).encode()))
+        pieces += body
+    pieces.append(b"--%s--\r\n" % boundary.encode())
+    return pieces
+
+
+def _multipart_field(subtype: str, boundary: str) -> str:
+    return f'Content-Type: multipart/{subtype};\r\n boundary="{boundary}"'
 
 
 def _boundary(message_id: str, bodies: Sequence[bytes]) -> str:

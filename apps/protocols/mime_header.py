@@ -5,6 +5,7 @@ import itertools
 import re
 from collections.abc import Sequence
 from typing import AnyStr
+from urllib.parse import quote
 
 from apps.protocols.address import Mailbox
 from apps.protocols.text import check_text, holds_encoded_word
@@ -15,11 +16,16 @@ _ENCODED_WORD_LIMIT = 75  # RFC 2047, 2
 _ENCODED_WORD_FRAME = len("=?utf-8?q??=")
 # An address with a shorter name stays in one piece, so that lists fold between addresses.
 _ADDRESS_LIMIT = 64
+_PARAMETER_LIMIT = SOFT_LIMIT - len(" ;")
+_CHARSET = "utf-8''"  # RFC 2231, 4: no language
 
 # The shape of a canonical address, as a last guard against a second one in the same place.
 _CANONICAL = re.compile(r"[^\s<>()\[\],;:\\\"@]+@[a-z0-9.-]+")
 # RFC 5322, 3.2.3: names of these words alone need no quotes.
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+# Nothing that readers are known to take for more than itself, quoted or not: `"` and `;` are cut at, `%` and `=?`
+# are decoded.
+_PLAIN_VALUE = re.compile(r"[A-Za-z0-9!#$&'()+,.=@[\]^_`{}~-]+(?: [A-Za-z0-9!#$&'()+,.=@[\]^_`{}~-]+)*")
 # One word with the spaces that stand before it, less the one that a fold takes. Only for text that ends in a
 # word: spaces at the end would cost quadratic time.
 _SPACED_WORD = re.compile(r"(?:\A| )( *[^ ]+)")
@@ -97,6 +103,25 @@ def value_chunks(name: str, value: str) -> list[str]:
     if is_literal and max(map(len, words), default=0) < HARD_LIMIT:
         return words
     return _encoded_words(value, _room_beside(name))
+
+
+def parameter_chunks(name: str, value: str) -> list[str]:
+    """A parameter of a structured field, in one form that all readers take for the same; chunks lack their `;`.
+
+    RFC 2231 says nothing of a plain parameter beside an encoded one. Readers differ on which of the two counts, so
+    a file would have one name for a scanner and another for its recipient. All that are in use know RFC 2231.
+    """
+    plain = f'{name}="{value}"'
+    if len(plain) <= _PARAMETER_LIMIT and _PLAIN_VALUE.fullmatch(value):
+        return [plain]
+    # Characters stay whole: some readers decode each section by itself.
+    encoded = [quote(char, safe="") for char in value]
+    whole = f"{name}*={_CHARSET}{''.join(encoded)}"
+    if len(whole) <= _PARAMETER_LIMIT:
+        return [whole]
+    room = _PARAMETER_LIMIT - len(f"{name}*99*=")  # more than the longest file name needs
+    sections = _pack(encoded, room - len(_CHARSET), room)
+    return [f"{name}*{number}*={'' if number else _CHARSET}{section}" for number, section in enumerate(sections)]
 
 
 def _room_beside(name: str) -> int:
