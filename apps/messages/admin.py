@@ -27,6 +27,7 @@ from apps.events.types import ResourceType
 from apps.messages.lists import IdSearch, QueueFilter, messages_about, recipients_of
 from apps.messages.models import Attempt, Bounce, Message, MessageContent, Recipient
 from apps.messages.operations import Verb, operate
+from apps.messages.story import talk_of
 from apps.messages.waits import EXPLANATIONS, WaitCode
 from apps.suppressions.models import Suppression
 from apps.workspaces.admin import WorkspaceFilter
@@ -265,7 +266,7 @@ class AttemptAdmin(OfRecipient):
             return "-"
         return format_html(
             '<table class="talk"><tr><th>We</th><th>Server</th><th>ms</th></tr>{}</table>',
-            format_html_join("", "<tr><td>{}</td><td>{}</td><td>{}</td></tr>", map(_three, attempt.conversation)),
+            format_html_join("", "<tr><td>{}</td><td>{}</td><td>{}</td></tr>", talk_of(attempt.conversation)),
         )
 
 
@@ -314,9 +315,3 @@ def _why(row: Recipient) -> str:
 
 def _shortened(text: str) -> str:
     return text if len(text) <= SUBJECT_SHOWN else f"{text[:SUBJECT_SHOWN]}…"
-
-
-def _three(line: Any) -> tuple[Any, Any, Any]:
-    if isinstance(line, list) and len(line) == 3:
-        return line[0], line[1], line[2]
-    return line, "", ""
