@@ -12,6 +12,7 @@ LEVELS = {
     EventType.MESSAGE_FAILED: "error",
     EventType.MESSAGE_BOUNCED: "error",
 }
+SEALED = "Nobody is shown the text of a one-time code."
 
 
 def timeline_item(event: Event) -> dict[str, Any]:
