@@ -15,7 +15,7 @@ CHUNK = 64 * 1024
 
 
 def _nameless_file() -> IO[bytes]:
-    return tempfile.TemporaryFile(dir=settings.ASSET_INCOMING)  # noqa: SIM115 - whoever takes it closes it
+    return tempfile.TemporaryFile(dir=settings.ASSET_INCOMING)
 
 
 @dataclass(slots=True)
