@@ -37,6 +37,8 @@ ACROSS_WORKSPACES = {
     "apps/domains/services/sending.py": "keys for the delivery of many workspaces' mail at once",
     "apps/assets/services/attaching.py": "delivery asks for the assets of many workspaces' mail at once",
     "apps/assets/services/blobs.py": "the sweep looks for what nothing refers to, whoever it belongs to",
+    "apps/assets/services/links.py": "an address names an asset, and its signature vouches for it",
+    "apps/assets/services/sessions.py": "an address names an upload, and its signature vouches for it",
     "apps/assets/services/sweeping.py": "a job that removes what has expired in every workspace",
     "apps/suppressions/services.py": "bulk inserts for several workspaces, each row naming its own",
     "apps/messages/api/filters.py": "a subquery that is bound to the outer row's workspace",
