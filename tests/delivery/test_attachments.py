@@ -11,10 +11,10 @@ from uuid import UUID
 
 import dkim as referee
 import pytest
-from apps.assets.services.library import Description
 
 from apps.assets.models import Asset
 from apps.assets.services import blobs, library, receiving
+from apps.assets.services.library import Description
 from apps.messages.models import Attachment
 from apps.protocols.dkim import public_record
 from apps.workspaces.models import Workspace
@@ -64,7 +64,7 @@ def test_bytes_arrive_as_they_were_uploaded_under_any_name(post: Post, world: Wo
     found = {part.get_filename(): part.get_content() for part in parsed.iter_attachments()}
     assert found == files
     assert [part.get_content_type() for part in parsed.iter_attachments()] == ["application/pdf"] * len(files)
-    assert parsed.get_body(("html",)).get_content() == "<p>See the files.</p>\n"
+    assert parsed.get_body(("html",)).get_content() == "<p>See the files.</p>"
     assert verifies(received.content)
     shown = world.owner.api.get(f"/v1/mail/messages/{message_id}").data["attachments"]
     assert [(row["filename"], row["size"], row["contentType"], row["checksum"]) for row in shown] == [
@@ -75,7 +75,7 @@ def test_bytes_arrive_as_they_were_uploaded_under_any_name(post: Post, world: Wo
 def test_a_file_of_25_megabytes_goes_through(post: Post, world: World) -> None:
     content = os.urandom(25_000_000)
     attachment = {"assetId": upload(world.owner.workspace, content), "filename": "all.bin"}
-    with SmtpSink() as server:
+    with SmtpSink(size=40_000_000) as server:
         post.goes_to(server)
         post.send(ADA, attachments=[attachment])
         post.deliver()

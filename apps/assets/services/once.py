@@ -34,7 +34,7 @@ def once(use: Use | None, do: Callable[[], Result], earlier: Callable[[UUID], Re
 def take(use: Use | None, resource_id: UUID) -> None:
     """Takes the key for this resource; IntegrityError says that another request was faster."""
     if use is not None:
-        insert(*part(use, resource_id))
+        insert(*part([(use, resource_id)]))
 
 
 def _earlier(use: Use) -> UUID | None:
