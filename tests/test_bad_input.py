@@ -12,10 +12,10 @@ from rest_framework import serializers
 from apps.core.api.serializers import StrictBooleanField, StrictCharField
 from apps.domains.api.serializers import DomainRequest
 from apps.messages.api.fields import AddressField, AddressListField, TextMapField
-from apps.messages.api.requests import BodyField, SendRequest
+from apps.messages.api.requests import BodyField, SendRequest, TemplateSendRequest
 from apps.templates.api.serializers import DataField, SourceField, TemplateRequest
 from tests import stored
-from tests.client import DOMAINS, SEND, TEMPLATES, Api, mail
+from tests.client import DOMAINS, SEND, SEND_TEMPLATE, TEMPLATES, Api, mail
 from tests.conftest import World
 from tests.factories import make_key
 
@@ -30,6 +30,7 @@ WRONG: dict[type[serializers.Field], list[Any]] = {
     AddressListField: [0, 1, True, {}, [None], [1], [True], [[]]],
     TextMapField: [*NOT_AN_OBJECT, {"a": 1}, {"a": None}, {"a": True}, {"a": []}, {"a": {}}],
     DataField: NOT_AN_OBJECT,
+    serializers.ListField: [*NOT_A_LIST, [None], ["x"], [1], [[]]],
     serializers.ListSerializer: [*NOT_A_LIST, [None], ["x"], [1], [[]]],
     serializers.Serializer: NOT_AN_OBJECT,
 }
@@ -40,6 +41,7 @@ BODIES = (BodyField, SourceField)
 WHOLE: dict[str, dict[str, Any]] = {
     SEND: mail(),
     DOMAINS: {"domain": "ex.example"},
+    SEND_TEMPLATE: {"template": "welcome", "from": "shop@shop.example", "to": "ada@example.com"},
     TEMPLATES: {"name": "Welcome", "slug": "welcome", "subject": "Hi", "text": "Hi"},
 }
 # Enough of the rest that only the tested field is wrong.
@@ -74,6 +76,7 @@ def places(address: str, fields: dict[str, serializers.Field], above: str = "") 
 
 PLACES = [*places(SEND, SendRequest().fields), *places(DOMAINS, DomainRequest().fields)]
 PLACES += places(TEMPLATES, TemplateRequest().fields)
+PLACES += places(SEND_TEMPLATE, TemplateSendRequest().fields)
 TEXTS = [place for place in PLACES if isinstance(place.field, StrictCharField)]
 
 
@@ -138,7 +141,7 @@ def test_refuses_deep_and_long_structures(api: Api, place: Place) -> None:
 
 
 @pytest.mark.parametrize("name", ["__proto__", "constructor", "__class__", "id", "workspaceId", "status", "domainId"])
-@pytest.mark.parametrize("address", [SEND, DOMAINS, TEMPLATES])
+@pytest.mark.parametrize("address", [SEND, DOMAINS, SEND_TEMPLATE, TEMPLATES])
 def test_refuses_fields_that_are_not_the_callers(api: Api, address: str, name: str) -> None:
     assert_refused(api, Place(address, name, StrictCharField()), "x")
 

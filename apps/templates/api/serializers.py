@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import orjson
 from rest_framework import serializers
 
 from apps.core.api.serializers import StrictCharField, TimeField, WireSerializer
@@ -11,6 +12,7 @@ from apps.templates.models import MAX_DESCRIPTION, MAX_NAME, MAX_SLUG, Status, T
 from apps.templates.services.diagnostics import Diagnosis, Severity
 
 MAX_SUBJECT_SOURCE = 2_000
+MAX_DATA_BYTES = 256_000
 STREAM_TYPES = ("transactional", "broadcast")
 
 
@@ -51,6 +53,12 @@ class DataField(serializers.JSONField):
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         if not isinstance(data, dict):
             raise serializers.ValidationError("must be an object")
+        try:
+            size = len(orjson.dumps(data))
+        except TypeError:
+            raise serializers.ValidationError("holds a number that does not fit into 64 bits") from None
+        if size > MAX_DATA_BYTES:
+            raise serializers.ValidationError(f"may have at most {MAX_DATA_BYTES} bytes as JSON")
         return data
 
 
