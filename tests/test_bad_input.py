@@ -50,7 +50,7 @@ AROUND = {
     "tracking": lambda inner: {"tracking": inner},
     "simulation": lambda inner: {"simulation": inner},
 }
-NO_LINE = {"attachments.assetId", "attachments.uploadId"}  # names that are looked up and never written anywhere
+NO_LINE = {"attachments.assetId", "attachments.uploadId", "template", "versionId"}  # names that are looked up and never written anywhere
 
 
 class Place(NamedTuple):
@@ -137,7 +137,8 @@ def test_refuses_deep_and_long_structures(api: Api, place: Place) -> None:
     for _ in range(30):
         deep = [deep]
     assert_refused(api, place, deep)
-    assert_refused(api, place, {str(number): "x" for number in range(1_001)})
+    if not isinstance(place.field, DataField):  # an object is what it takes
+        assert_refused(api, place, {str(number): "x" for number in range(1_001)})
 
 
 @pytest.mark.parametrize("name", ["__proto__", "constructor", "__class__", "id", "workspaceId", "status", "domainId"])
