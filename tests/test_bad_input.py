@@ -50,7 +50,12 @@ AROUND = {
     "tracking": lambda inner: {"tracking": inner},
     "simulation": lambda inner: {"simulation": inner},
 }
-NO_LINE = {"attachments.assetId", "attachments.uploadId", "template", "versionId"}  # names that are looked up and never written anywhere
+NO_LINE = {
+    "attachments.assetId",
+    "attachments.uploadId",
+    "template",
+    "versionId",
+}  # names that are looked up and never written anywhere
 
 
 class Place(NamedTuple):

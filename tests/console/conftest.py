@@ -20,6 +20,7 @@ from apps.messages.states import AttemptStatus, BounceSource, BounceType, Status
 from apps.messages.waits import WaitCode
 from apps.workspaces.models import Member, User, Workspace
 from apps.workspaces.services import create_operator
+from tests.assets.rows import make_everything
 from tests.factories import make_domain, make_key, make_message, make_workspace, suppress
 
 HOSTILE = '"><img src=x onerror=alert(1)>'
@@ -123,6 +124,7 @@ def everything(staff: User) -> Workspace:
     Drain.objects.create(host=HOSTILE, pid=1, started_at=now, beat_at=now)
     Member.objects.create(workspace=workspace, user=User.objects.create_user("dev@example.com", name=HOSTILE))
     Group.objects.create(name=HOSTILE)
+    make_everything(workspace, HOSTILE)
     LogEntry.objects.create(
         user=staff,
         content_type=ContentType.objects.get_for_model(Message),
