@@ -35,6 +35,7 @@ ACROSS_WORKSPACES = {
     "apps/domains/services/records.py": "the records of several domains at once, each of which the caller has",
     "apps/domains/services/registry.py": "bulk inserts, each row naming its workspace",
     "apps/domains/services/sending.py": "keys for the delivery of many workspaces' mail at once",
+    "apps/templates/admin.py": "the console's pages of one version, whoever it belongs to",
     "apps/suppressions/services.py": "bulk inserts for several workspaces, each row naming its own",
     "apps/messages/api/filters.py": "a subquery that is bound to the outer row's workspace",
     "apps/messages/lists.py": "the console looks for an address in every workspace",
