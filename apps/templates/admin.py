@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -105,7 +106,7 @@ class TemplateAdmin(ReadOnlyAdmin):
         try:
             html = content_of(version).preview(_data(request.POST.get("sample", "")))[0].html
         except Problem as refusal:
-            return HttpResponse(refusal.message, content_type="text/plain; charset=utf-8")
+            return inert.preview(format_html("<p>{}</p>", refusal.message))
         return inert.preview(html or "<p>This version has no HTML.</p>")
 
     def feed_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
