@@ -22,6 +22,7 @@ from apps.workspaces.models import Member, User, Workspace
 from apps.workspaces.services import create_operator
 from tests.assets.rows import make_everything
 from tests.factories import make_domain, make_key, make_message, make_workspace, suppress
+from tests.templates.making import make_template
 
 HOSTILE = '"><img src=x onerror=alert(1)>'
 MAIL = (
@@ -118,6 +119,7 @@ def everything(staff: User) -> Workspace:
     suppress(workspace.pk, "grace@example.com")
     record([NewEvent(workspace.pk, EventType.DOMAIN_FAILED, ResourceType.DOMAIN, domain.pk, data={"a": HOSTILE})])
     capture(workspace, subject=HOSTILE, source=b"Subject: " + HOSTILE.encode() + b"\r\n\r\n" + HOSTILE.encode())
+    make_template(workspace, name=HOSTILE, subject=HOSTILE, html=f"<p>{HOSTILE}</p>", text=HOSTILE, description=HOSTILE)
     Destination.objects.create(
         key=HOSTILE, failures=2, paused_until=now + timedelta(hours=1), last_error=HOSTILE, updated_at=now
     )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.core.api.serializers import StrictCharField, TimeField, WireSerializer
@@ -141,6 +142,7 @@ class TemplateResource(TemplateSummary):
     def get_text(self, row: Template) -> str | None:
         return row.active_version.text or None if row.active_version else None
 
+    @extend_schema_field(VersionSummary(many=True))
     def get_versions(self, row: Template) -> Sequence[dict[str, Any]]:
         return list(VersionSummary(self.context["versions"], many=True).data)
 

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 
 import css_inline
 
+from apps.core.errors import Problem
+from apps.templates.engine.compiled import Part, compile_part
 from apps.templates.engine.limits import MAX_SOURCE_BYTES
 from apps.templates.engine.markup import RAW_TEXT, VOID, Tag, Text, read
-from apps.templates.engine.scanner import Kind, MarkupError, Piece, scan
+from apps.templates.engine.scanner import Kind, Piece, scan
 
 # The inliner goes down into tags by recursion and ends the process at some 12,000 levels.
 MAX_DEPTH = 300
@@ -57,8 +59,8 @@ def inline(source: str) -> Inlined:
     done = hidden.shown(result)
     if len(done.encode()) > MAX_SOURCE_BYTES:
         return Inlined(source, f"the HTML would grow to more than {MAX_SOURCE_BYTES:,} bytes")
-    is_faithful = _markup(source) == _markup(done) and _outline(hidden.text) == _outline(result, like=hidden.text)
-    if not is_faithful:
+    is_same = hidden.order(hidden.text) == hidden.order(result)
+    if not is_same or _outline(hidden.text) != _outline(result, like=hidden.text) or not _can_be_read(done):
         return Inlined(source, "the HTML is not well formed, and inlining would move parts of it")
     return Inlined(done)
 
@@ -78,6 +80,17 @@ class _Hidden:
         """The inliner's result with the markup back in its places."""
         number = rf"{self._key}(\d+)z"
         return re.sub(rf"<!--{number}-->|{number}", lambda found: self._markup[int(found[1] or found[2])], text)
+
+    def order(self, text: str) -> list[str]:
+        """The hidden markup as it stands in a text; the inliner sorts the attributes of a tag, which may differ."""
+        word = re.compile(rf"{self._key}\d+z")
+        found: list[str] = []
+        for token in read(text):
+            if isinstance(token, Tag):
+                found += sorted(" ".join(word.findall(attribute.value)) for attribute in token.attributes)
+            else:
+                found += word.findall(text, token.start, token.end)
+        return [words for words in found if words]
 
     def _written(self, source: str, pieces: list[Piece]) -> str:
         count, parts = 0, []
@@ -159,12 +172,12 @@ def _without_added(source: str, done: str) -> str:
     return done if "<tbody" in source.lower() else ADDED.sub("", done)
 
 
-def _markup(source: str) -> list[str]:
-    """The template's own markup in its order; nothing can be told of what cannot be read."""
+def _can_be_read(source: str) -> bool:
     try:
-        return [source[piece.start : piece.end] for piece in scan(source) if piece.kind is not Kind.TEXT]
-    except MarkupError:
-        return []
+        compile_part(Part.HTML, source)
+    except Problem:
+        return False
+    return True
 
 
 def _outline(source: str, *, like: str = "") -> list[str]:
