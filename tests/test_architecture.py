@@ -45,6 +45,7 @@ ACROSS_WORKSPACES = {
     "apps/messages/api/filters.py": "a subquery that is bound to the outer row's workspace",
     "apps/messages/lists.py": "the console looks for an address in every workspace",
     "apps/messages/services/interventions.py": "an operator stops or frees what waits, whoever it belongs to",
+    "apps/scheduled/services/dispatch.py": "a job that looks for the workspaces in which mail is due",
     "apps/messages/services/outcomes.py": "one transaction records what became of many workspaces' mail",
 }
 # The console and the delivery engine work across workspaces by their nature.

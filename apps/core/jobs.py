@@ -27,6 +27,8 @@ class Tick(StrEnum):
     processes at once, is short, and finds its work in rows.
     """
 
+    DISPATCH_SCHEDULED = "apps.scheduled.tasks.dispatch"
+
 
 CLUSTER_OF = {
     Job.DELIVER: "delivery",
