@@ -27,6 +27,8 @@ class Tick(StrEnum):
     processes at once, is short, and finds its work in rows.
     """
 
+    FOLLOW_CODES = "apps.otp.tasks.follow"
+
 
 CLUSTER_OF = {
     Job.DELIVER: "delivery",
