@@ -26,7 +26,7 @@ from tests.assets.calls import file_part, form
 from tests.assets.rows import make_asset, make_session
 from tests.client import EVENTS, MESSAGES, SEND, Api, mail
 from tests.conftest import World
-from tests.factories import make_domain, make_key, make_message
+from tests.factories import make_challenge, make_domain, make_key, make_message
 from tests.routes import Route, asset_routes, mail_routes
 from tests.templates.making import make_template, version_ids
 
@@ -50,6 +50,11 @@ IDS: dict[str, Callable[[Workspace], UUID | dict[str, UUID]] | None] = {
     "POST mail/domains/<str:id>/rotate": lambda ours: make_domain(ours, "other.example").pk,
     "PUT mail/domains/<str:id>/second-signature": lambda ours: make_domain(ours, "other.example").pk,
     "DELETE mail/domains/<str:id>/second-signature": lambda ours: make_domain(ours, "other.example").pk,
+    "POST mail/otp/send": None,
+    "POST mail/otp/verify": None,
+    "GET mail/otp/challenges": None,
+    "GET mail/otp/challenges/<str:id>": lambda ours: make_challenge(ours).pk,
+    "POST mail/otp/challenges/<str:id>/cancel": lambda ours: make_challenge(ours).pk,
     "GET mail/events": None,
     "GET mail/events/<str:id>": lambda ours: Event.objects.of(make_message(ours).workspace_id).first().pk,
 }
