@@ -1,0 +1,101 @@
+"""One part of a template, ready to be rendered any number of times."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from liquid import BoundTemplate
+from liquid.exceptions import LiquidError, LiquidInterrupt
+
+from apps.templates.engine.context import GuardedContext
+from apps.templates.engine.environment import ESCAPED, PLAIN, limit
+from apps.templates.engine.limits import MAX_OUTPUT_BYTES, MAX_SOURCE_BYTES, MAX_VARIABLES
+from apps.templates.engine.scanner import MarkupError, line_of
+from apps.templates.errors import PartTooLarge, TemplateRenderError
+
+MAX_REASON = 200
+
+
+class Part(StrEnum):
+    SUBJECT = "subject"
+    HTML = "html"
+    TEXT = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    text: str
+    missing: Sequence[str]
+
+
+class CompiledPart:
+    """Made by `compile_part`; rendering changes nothing in it, so threads may share it."""
+
+    def __init__(self, part: Part, template: BoundTemplate) -> None:
+        self.part = part
+        self._template = template
+        self._steps = limit(template.nodes)
+
+    def render(self, data: dict[str, Any], *, weight: int) -> Outcome:
+        """`data` as `check_data` let it pass, and its weight. Raises TemplateRenderError."""
+        context = GuardedContext(self._template, data=data, weight=weight)
+        buffer = context.get_buffer()
+        try:
+            context.spend(self._steps)
+            for node in self._template.nodes:
+                node.render(context, buffer)
+        except LiquidInterrupt:
+            raise TemplateRenderError(self.part, "'break' and 'continue' only make sense in a 'for'") from None
+        except LiquidError as error:
+            raise self._refusal(error) from None
+        # Whatever filters make of hostile values; the caller's template failed, not we.
+        except Exception as error:  # noqa: BLE001
+            raise TemplateRenderError(self.part, _sayable(f"a filter failed: {error}")) from None
+        return Outcome(buffer.getvalue(), list(context.missing))
+
+    def variables(self) -> list[str]:
+        """The names that the part takes from the data, with their paths, in the order of their first use."""
+        found = self._template.analyze(include_partials=False).globals.values()
+        first = {str(use): use.span.index for uses in found for use in reversed(uses)}
+        return sorted(first, key=lambda name: (first[name], name))
+
+    def _refusal(self, error: LiquidError) -> TemplateRenderError:
+        if "output stream limit" in str(error):
+            return TemplateRenderError(self.part, f"the result is larger than {MAX_OUTPUT_BYTES:,} bytes")
+        return _told(self.part, error)
+
+
+def compile_part(part: Part, source: str) -> CompiledPart:
+    """Raises TemplateRenderError with the line, PartTooLarge."""
+    if len(source.encode()) > MAX_SOURCE_BYTES:
+        reason = f"may have at most {MAX_SOURCE_BYTES:,} bytes"
+        raise PartTooLarge(f"{part} {reason}.", details={"fields": {part.value: [reason]}})
+    environment = ESCAPED if part is Part.HTML else PLAIN
+    try:
+        compiled = CompiledPart(part, environment.from_string(source))
+        names = compiled.variables()
+    except LiquidError as error:
+        if isinstance(error.__cause__, MarkupError):
+            found = error.__cause__
+            raise TemplateRenderError(part, found.reason, line=line_of(source, found.position)) from None
+        raise _told(part, error) from None
+    except RecursionError:
+        raise TemplateRenderError(part, "an expression is nested too deeply") from None
+    if len(names) > MAX_VARIABLES:
+        raise TemplateRenderError(part, f"there are more than {MAX_VARIABLES} different variables")
+    return compiled
+
+
+def _told(part: Part, error: LiquidError) -> TemplateRenderError:
+    reason = str(error.args[0]) if error.args else type(error).__name__
+    if isinstance(error.__cause__, RecursionError):
+        reason = "an expression is nested too deeply"
+    token = error.token
+    line = line_of(token.source, token.start_index) if token is not None and token.start_index >= 0 else None
+    return TemplateRenderError(part, _sayable(reason), line=line)
+
+
+def _sayable(text: str) -> str:
+    """Without control characters, and short, because it may quote a value."""
+    return "".join(char if char.isprintable() else " " for char in text[:MAX_REASON])

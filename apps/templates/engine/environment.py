@@ -1,0 +1,163 @@
+"""The language that customers get: python-liquid 2.3.6 with the guard built in, once with escaping and once without.
+
+The classes of a few parsed nodes are changed after parsing, because the library has no other place for these limits.
+tests/templates/test_bombs.py holds one test per limit, so that an update of the library cannot open one unnoticed.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from liquid import Environment
+from liquid.ast import BlockNode, Node
+from liquid.builtin.expressions import Path
+from liquid.builtin.expressions.logical import (
+    ContainsExpression,
+    EqExpression,
+    GeExpression,
+    GtExpression,
+    LeExpression,
+    LtExpression,
+    NeExpression,
+)
+from liquid.builtin.expressions.primitive import Blank, Empty, Nil, RangeLiteral
+from liquid.builtin.tags.for_tag import ForNode
+from liquid.expression import Expression
+from liquid.token import TOKEN_COMMENT, TOKEN_CONTENT, TOKEN_EXPRESSION, TOKEN_ILLEGAL, TOKEN_OUTPUT, TOKEN_TAG, Token
+
+from apps.templates.engine.context import GuardedContext, Missing, TooMuch
+from apps.templates.engine.filters import guard
+from apps.templates.engine.limits import MAX_RANGE, STEPS_PER_NODE
+from apps.templates.engine.scanner import TAGS, Kind, Piece, scan
+
+# What the library calls its own nodes; the scanner lets no template name them.
+_OWN = {TOKEN_CONTENT, TOKEN_OUTPUT, TOKEN_ILLEGAL}
+COMPARISONS = (
+    EqExpression,
+    NeExpression,
+    LtExpression,
+    GtExpression,
+    LeExpression,
+    GeExpression,
+    ContainsExpression,
+)
+
+
+class GuardedEnvironment(Environment):
+    block_nesting_limit = 30
+    context_depth_limit = 30
+
+    def __init__(self, *, autoescape: bool) -> None:
+        super().__init__(autoescape=autoescape)
+        self.tags = {name: tag for name, tag in self.tags.items() if name in TAGS | _OWN}
+        guard(self)
+
+    def tokenizer(self) -> Callable[[str], Iterator[Token]]:
+        return tokens
+
+
+class BoundedRange(RangeLiteral):
+    """`(1..n)` of at most a thousand numbers."""
+
+    __slots__ = ()
+
+    def _make_range(self, start: Any, stop: Any) -> range:
+        made = super()._make_range(start, stop)
+        if made.stop - made.start > MAX_RANGE:
+            raise TooMuch(f"a range has more than {MAX_RANGE:,} numbers")
+        return made
+
+
+class NeededPath(Path):
+    """A variable whose value is compared, and so has to be there."""
+
+    __slots__ = ()
+
+    def evaluate(self, context: Any) -> object:
+        found = super().evaluate(context)
+        if isinstance(found, Missing):
+            found.note()
+        return found
+
+
+class PaidBlock(BlockNode):
+    """The body of a loop: each round costs what it holds."""
+
+    __slots__ = ("steps",)
+
+    def __init__(self, block: BlockNode, steps: int) -> None:
+        super().__init__(block.token, block.nodes)
+        self.blank = block.blank
+        self.steps = steps
+
+    def render_to_output(self, context: Any, buffer: Any) -> int:
+        paying: GuardedContext = context
+        paying.spend(self.steps)
+        return super().render_to_output(context, buffer)
+
+
+def limit(nodes: list[Node]) -> int:
+    """Puts the limits into parsed nodes; returns the steps that they cost, once through."""
+    return sum(_limit(node) for node in nodes)
+
+
+def _limit(node: Node) -> int:
+    steps = STEPS_PER_NODE
+    for expression in node.expressions():
+        steps += _limit_expression(expression)
+    nothing: Any = None  # only tags that load other templates ask for a context, and there are none
+    for child in node.children(nothing, include_partials=False):
+        steps += _limit(child)
+    if isinstance(node, ForNode):
+        node.block = PaidBlock(node.block, steps)
+    return steps
+
+
+def _limit_expression(expression: Expression) -> int:
+    steps, stack = 0, [expression]
+    while stack:
+        item = stack.pop()
+        steps += 1
+        if isinstance(item, RangeLiteral):
+            item.__class__ = BoundedRange
+        elif isinstance(item, COMPARISONS) and not isinstance(item.right, Nil | Empty | Blank):
+            for side in (item.left, item.right):
+                if type(side) is Path:
+                    side.__class__ = NeededPath
+        stack.extend(item.children())
+    return steps
+
+
+def tokens(source: str) -> Iterator[Token]:
+    """The pieces of the source as the library's parser expects them. Raises MarkupError."""
+    strips_left = False
+    pieces = list(scan(source))
+    for number, piece in enumerate(pieces):
+        if piece.kind in (Kind.TEXT, Kind.RAW):
+            text = piece.inner
+            if piece.kind is Kind.TEXT:
+                following = pieces[number + 1] if number + 1 < len(pieces) else None
+                text = text.lstrip() if strips_left else text
+                text = text.rstrip() if following is not None and following.strips_left else text
+            if text:
+                yield Token(TOKEN_CONTENT, text, piece.inner_start, source)
+        else:
+            yield from _markup(piece, source)
+        strips_left = piece.strips_right
+
+
+def _markup(piece: Piece, source: str) -> Iterator[Token]:
+    if piece.kind is Kind.OUTPUT:
+        yield Token(TOKEN_OUTPUT, source[piece.start : piece.end], piece.start, source)
+        yield Token(TOKEN_EXPRESSION, piece.inner, piece.inner_start, source)
+    elif piece.kind is Kind.COMMENT:
+        yield Token(TOKEN_TAG, "comment", piece.start, source)
+        yield Token(TOKEN_COMMENT, "", piece.start, source)
+        yield Token(TOKEN_TAG, "endcomment", piece.end, source)
+    else:
+        yield Token(TOKEN_TAG, piece.name, piece.start, source)
+        if piece.inner:
+            yield Token(TOKEN_EXPRESSION, piece.inner, piece.inner_start, source)
+
+
+ESCAPED = GuardedEnvironment(autoescape=True)
+PLAIN = GuardedEnvironment(autoescape=False)

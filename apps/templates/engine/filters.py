@@ -1,0 +1,141 @@
+"""The filters of a template, each weighed before and after, so that none can be made to eat time or memory.
+
+What a filter would give is estimated first where it may be far more than it takes; all else is weighed once it is
+there. Left out: `safe`, which would let a value be markup, and what makes sense only in scripts.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from liquid import Environment, Markup
+from liquid.builtin.filters.misc import date as liquid_date
+from liquid.exceptions import FilterArgumentError, FilterValueError
+
+from apps.templates.engine.context import GuardedContext, Missing, TooMuch
+from apps.templates.engine.limits import (
+    MAX_DATE_FORMAT,
+    MAX_DATE_LENGTH,
+    MAX_NUMBER_BITS,
+    MAX_WEIGHT,
+    STEPS_PER_FILTER,
+)
+from apps.templates.engine.markup import text_of
+from apps.templates.engine.values import UNIT
+
+LEFT_OUT = ("safe", "escapejs")
+# They look at the outside of a value only, whatever it weighs, and give nothing that was not there.
+SHALLOW = frozenset({"size", "first", "last", "default"})
+# Directives without a width: `%1000000d` is a million characters.
+DATE_FORMAT = re.compile(r"(?:[^%]|%[-_^#]?[A-Za-z%])*")
+
+
+def guard(environment: Environment) -> None:
+    """Takes out the filters that are not for customers, and wraps the others."""
+    for name in LEFT_OUT:
+        del environment.filters[name]
+    environment.filters |= {"date": _date, "strip_html": _strip_html, "uniq": _uniq}
+    for name, function in list(environment.filters.items()):
+        environment.filters[name] = Guarded(name, function)
+
+
+class Guarded:
+    """A filter that pays for what it is given, for what it might give, and for what it gives."""
+
+    with_context = True
+
+    def __init__(self, name: str, function: Callable[..., Any]) -> None:
+        self.name = name
+        self.function = function
+        self.is_shallow = name in SHALLOW
+
+    def __call__(self, value: Any, *arguments: Any, context: GuardedContext, **named: Any) -> Any:
+        context.spend(STEPS_PER_FILTER)
+        if getattr(self.function, "with_environment", False):
+            named["environment"] = context.env
+        if self.is_shallow:
+            return self.function(value, *arguments, **named)
+        for item in (value, *arguments):
+            _check_number(item)
+            if not isinstance(item, Missing):
+                context.weighed(item)
+        if (estimate := _ESTIMATES.get(self.name)) and estimate(value, *arguments) > MAX_WEIGHT:
+            raise TooMuch(f"'{self.name}' would give more than {MAX_WEIGHT:,} characters")
+        result = self.function(value, *arguments, **named)
+        _check_number(result)
+        context.weighed(result)
+        return result
+
+
+def _check_number(value: object) -> None:
+    if type(value) is int and value.bit_length() > MAX_NUMBER_BITS:
+        raise TooMuch("a number has more than 40 digits")
+
+
+def _replaced(value: Any, old: Any = "", new: Any = "", *_: Any) -> int:
+    text, part = str(value), str(old)
+    return len(text) + text.count(part) * len(str(new))
+
+
+def _joined(value: Any, separator: Any = " ", *_: Any) -> int:
+    return len(value) * len(str(separator)) if isinstance(value, list | tuple | range) else 0
+
+
+def _split(value: Any, separator: Any = " ", *_: Any) -> int:
+    text, part = str(value), str(separator)
+    count = len(text) if not part else len(text) // 2 if part == " " else text.count(part)
+    return len(text) + count * 2 * UNIT
+
+
+def _worded(value: Any, *_: Any) -> int:
+    return len(str(value)) * UNIT
+
+
+_ESTIMATES: dict[str, Callable[..., int]] = {
+    "replace": _replaced,
+    "join": _joined,
+    "split": _split,
+    "truncatewords": _worded,
+}
+
+
+def _date(value: Any, form: Any, *, environment: Environment) -> Any:
+    """The library's, for texts that can be dates and formats without widths."""
+    if type(value) not in (str, int, Markup) and not isinstance(value, Missing):
+        raise FilterArgumentError("'date' takes a text or a number of seconds", token=None)
+    if isinstance(value, str) and len(value) > MAX_DATE_LENGTH:
+        raise FilterArgumentError(f"'date' takes at most {MAX_DATE_LENGTH} characters", token=None)
+    if isinstance(value, Missing):
+        return str(value)
+    if not isinstance(form, str) or len(form) > MAX_DATE_FORMAT or not DATE_FORMAT.fullmatch(form):
+        raise FilterArgumentError("'date' takes a format such as '%d %B %Y'", token=None)
+    return liquid_date(value, form, environment=environment)
+
+
+_date.with_environment = True  # type: ignore[attr-defined]  # how the library marks it
+
+
+def _strip_html(value: Any) -> str:
+    """In one pass; the library's goes through Python's parser, which malformed tags make slow."""
+    text = "" if value is None else str(value)
+    # Never markup: a text that was safe may no longer be once pieces of it are gone.
+    return str(text_of(text))
+
+
+def _uniq(value: Any, key: Any = None) -> list[Any]:
+    """In one pass; the library's compares each with each."""
+    if not isinstance(value, list | tuple | range | Missing):
+        raise FilterValueError("'uniq' takes a list", token=None)
+    seen: set[Any] = set()
+    kept = []
+    for item in value:
+        mark = _mark(item if key is None else item.get(str(key)) if type(item) is dict else None)
+        if mark not in seen:
+            seen.add(mark)
+            kept.append(item)
+    return kept
+
+
+def _mark(value: Any) -> Any:
+    """Equal for equal values, and hashable."""
+    return (type(value).__name__, repr(value)) if isinstance(value, list | tuple | dict) else value

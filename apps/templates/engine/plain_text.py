@@ -1,0 +1,92 @@
+"""Makes the text part from rendered HTML, for templates that have none.
+
+From the rendered HTML and not from the template: there are no loops and conditions any more to lay out, and escaped
+values become what they were.
+"""
+
+import html
+import re
+
+from inscriptis import get_text
+from inscriptis.html_properties import Display
+from inscriptis.model.config import ParserConfig
+from inscriptis.model.html_element import HtmlElement
+
+from apps.templates.engine.markup import VOID, Tag, Text, read
+
+# The library goes down into tags by recursion, and gives nothing beyond some 250 levels; each line in a list is
+# indented by all the lists around it.
+MAX_DEPTH, MAX_LISTS = 150, 12
+MAX_LENGTH, MAX_TAGS = 500_000, 20_000
+LISTS = frozenset({"ul", "ol", "dl", "blockquote"})
+TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9]*)")
+HIDDEN = re.compile(r"display\s*:\s*none|mso-hide\s*:\s*all", re.IGNORECASE)
+EMPTY_LINES = re.compile(r"\n{3,}")
+BLANKS = re.compile(r"[ \t\r\f\v]+")
+_BREAKS = (
+    "address article blockquote br center dd div dl dt footer form h1 h2 h3 h4 h5 h6 header hr li main nav ol p "
+    "pre section table tr ul"
+)
+BREAKS = frozenset(_BREAKS.split())
+CELLS = frozenset({"td", "th"})
+NOT_SHOWN = frozenset({"script", "style", "title"})
+
+
+def from_html(source: str) -> str:
+    """Readable text, links in brackets behind their words. Whatever the HTML is, this gives something."""
+    text = ""
+    if _is_tame(source):
+        try:
+            text = get_text(source, _config())
+        # It was written for pages of the web, and its own parser for anything; the other way is always open.
+        except Exception:  # noqa: BLE001
+            text = ""
+    return _tidy(text or stripped(source))
+
+
+def stripped(source: str) -> str:
+    """The text without tags, line by line; for HTML that no tree should be made of."""
+    parts = []
+    for token in read(source):
+        if isinstance(token, Text):
+            if token.within not in NOT_SHOWN:
+                parts.append(BLANKS.sub(" ", html.unescape(source[token.start : token.end]).replace("\n", " ")))
+        elif isinstance(token, Tag):
+            if token.name in BREAKS:
+                parts.append("\n")
+            elif token.name in CELLS and token.is_closing:
+                parts.append(" ")
+    return "".join(parts)
+
+
+def _is_tame(source: str) -> bool:
+    """Whether the library can be given this. Counts in one pass, and rather too much than too little."""
+    if len(source) > MAX_LENGTH:
+        return False
+    tags = TAG.findall(source)
+    depth = lists = 0
+    for closing, name in tags:
+        step = -1 if closing else 1
+        word = name.lower()
+        depth = max(0, depth + step * (word not in VOID))
+        lists = max(0, lists + step * (word in LISTS))
+        if depth > MAX_DEPTH or lists > MAX_LISTS:
+            return False
+    return len(tags) <= MAX_TAGS
+
+
+def _config() -> ParserConfig:
+    config = ParserConfig(display_links=True)
+    # It takes styles at their word, and `margin-top: 1000000em` is a million empty lines.
+    config.attribute_handler.attribute_mapping = {"style": _hide}
+    return config
+
+
+def _hide(style: str, element: HtmlElement) -> None:
+    if HIDDEN.search(style):
+        element.display = Display.none
+
+
+def _tidy(text: str) -> str:
+    lines = (line.rstrip() for line in text.replace("\xa0", " ").splitlines())
+    return EMPTY_LINES.sub("\n\n", "\n".join(lines)).strip()
