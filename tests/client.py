@@ -9,6 +9,7 @@ from django.test import Client
 SEND = "/v1/mail/send"
 MESSAGES = "/v1/mail/messages"
 DOMAINS = "/v1/mail/domains"
+TEMPLATES = "/v1/mail/templates"
 EVENTS = "/v1/mail/events"
 LIMITS = "/v1/mail/limits"
 
@@ -54,6 +55,9 @@ class Api:
     def post(self, path: str, body: Any = None, **headers: str) -> Answer:
         """`body` as JSON; bytes go out as they are. Header names are written with underscores."""
         return self.call("POST", path, body, headers=headers)
+
+    def patch(self, path: str, body: Any = None, **headers: str) -> Answer:
+        return self.call("PATCH", path, body, headers=headers)
 
     def delete(self, path: str, **headers: str) -> Answer:
         return self.call("DELETE", path, headers=headers)

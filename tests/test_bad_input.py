@@ -13,8 +13,9 @@ from apps.core.api.serializers import StrictBooleanField, StrictCharField
 from apps.domains.api.serializers import DomainRequest
 from apps.messages.api.fields import AddressField, AddressListField, TextMapField
 from apps.messages.api.requests import BodyField, SendRequest
+from apps.templates.api.serializers import DataField, SourceField, TemplateRequest
 from tests import stored
-from tests.client import DOMAINS, SEND, Api, mail
+from tests.client import DOMAINS, SEND, TEMPLATES, Api, mail
 from tests.conftest import World
 from tests.factories import make_key
 
@@ -28,12 +29,19 @@ WRONG: dict[type[serializers.Field], list[Any]] = {
     AddressField: [0, 1, True, [], ["a@example.com"], {}],
     AddressListField: [0, 1, True, {}, [None], [1], [True], [[]]],
     TextMapField: [*NOT_AN_OBJECT, {"a": 1}, {"a": None}, {"a": True}, {"a": []}, {"a": {}}],
+    DataField: NOT_AN_OBJECT,
     serializers.ListSerializer: [*NOT_A_LIST, [None], ["x"], [1], [[]]],
     serializers.Serializer: NOT_AN_OBJECT,
 }
 # In any text: what ends a line for somebody, what reorders it, what cannot be stored.
 BAD_IN_A_LINE = ["\0", "\x01", "\n", "\r", "\x0b", "\x0c", "\x1c", "\x7f", "\x85", "\u2028", "\u2029"]
 BAD_IN_A_BODY = ["\x01", "\x08", "\x0b", "\x0e", "\x1f", "\x7f"]
+BODIES = (BodyField, SourceField)
+WHOLE: dict[str, dict[str, Any]] = {
+    SEND: mail(),
+    DOMAINS: {"domain": "ex.example"},
+    TEMPLATES: {"name": "Welcome", "slug": "welcome", "subject": "Hi", "text": "Hi"},
+}
 # Enough of the rest that only the tested field is wrong.
 AROUND = {
     "attachments": lambda inner: {"attachments": [{"assetId": "x", "filename": "a.pdf"} | inner]},
@@ -51,7 +59,7 @@ class Place(NamedTuple):
     field: serializers.Field
 
     def body(self, value: Any) -> dict[str, Any]:
-        whole = mail() if self.address == SEND else {"domain": "ex.example"}
+        whole = WHOLE[self.address]
         outer, dot, inner = self.path.partition(".")
         return whole | (AROUND[outer]({inner: value}) if dot else {self.path: value})
 
@@ -65,6 +73,7 @@ def places(address: str, fields: dict[str, serializers.Field], above: str = "") 
 
 
 PLACES = [*places(SEND, SendRequest().fields), *places(DOMAINS, DomainRequest().fields)]
+PLACES += places(TEMPLATES, TemplateRequest().fields)
 TEXTS = [place for place in PLACES if isinstance(place.field, StrictCharField)]
 
 
@@ -97,14 +106,14 @@ def test_refuses_other_types(api: Api, place: Place) -> None:
 
 @pytest.mark.parametrize("place", TEXTS, ids=lambda place: f"{place.address} {place.path}")
 def test_refuses_characters_that_are_no_text(api: Api, place: Place) -> None:
-    for char in BAD_IN_A_BODY if isinstance(place.field, BodyField) else BAD_IN_A_LINE:
+    for char in BAD_IN_A_BODY if isinstance(place.field, BODIES) else BAD_IN_A_LINE:
         if place.path not in NO_LINE or char == "\0":
             assert_refused(api, place, f"a{char}b")
 
 
 @pytest.mark.parametrize("place", TEXTS, ids=lambda place: f"{place.address} {place.path}")
 def test_refuses_what_nobody_can_see(api: Api, place: Place) -> None:
-    if isinstance(place.field, BodyField) or place.path == "idempotencyKey":
+    if isinstance(place.field, BODIES) or place.path == "idempotencyKey":
         return  # an empty text is no content, and a key has rules of its own
     for text in ("", " ", "\u00a0", "\u3000", "\u200b", " \u2060 "):
         assert_refused(api, place, text)
@@ -112,7 +121,7 @@ def test_refuses_what_nobody_can_see(api: Api, place: Place) -> None:
 
 @pytest.mark.parametrize("place", TEXTS, ids=lambda place: f"{place.address} {place.path}")
 def test_refuses_texts_beyond_their_length(api: Api, place: Place) -> None:
-    if isinstance(place.field, BodyField):
+    if isinstance(place.field, BODIES):
         return  # the limit of the two together is tested with them
     limit = place.field.max_length or 255
     assert_refused(api, place, "x" * (limit + 1))
@@ -129,7 +138,7 @@ def test_refuses_deep_and_long_structures(api: Api, place: Place) -> None:
 
 
 @pytest.mark.parametrize("name", ["__proto__", "constructor", "__class__", "id", "workspaceId", "status", "domainId"])
-@pytest.mark.parametrize("address", [SEND, DOMAINS])
+@pytest.mark.parametrize("address", [SEND, DOMAINS, TEMPLATES])
 def test_refuses_fields_that_are_not_the_callers(api: Api, address: str, name: str) -> None:
     assert_refused(api, Place(address, name, StrictCharField()), "x")
 

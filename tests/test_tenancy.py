@@ -25,9 +25,10 @@ from tests.client import EVENTS, MESSAGES, SEND, Api, mail
 from tests.conftest import World
 from tests.factories import make_domain, make_key, make_message
 from tests.routes import Route, mail_routes
+from tests.templates.making import make_template, version_ids
 
 # For each route, an id of the owner's, or None where the address has none. A route that is not here fails below.
-IDS: dict[str, Callable[[Workspace], UUID] | None] = {
+IDS: dict[str, Callable[[Workspace], UUID | dict[str, UUID]] | None] = {
     "POST mail/send": None,
     "GET mail/limits": None,
     "GET mail/messages": None,
@@ -47,6 +48,18 @@ IDS: dict[str, Callable[[Workspace], UUID] | None] = {
     "GET mail/events": None,
     "GET mail/events/<str:id>": lambda ours: Event.objects.of(make_message(ours).workspace_id).first().pk,
 }
+IDS |= {
+    "GET mail/templates": None,
+    "POST mail/templates": None,
+    "GET mail/templates/<str:id>": lambda ours: make_template(ours).pk,
+    "PATCH mail/templates/<str:id>": lambda ours: make_template(ours).pk,
+    "DELETE mail/templates/<str:id>": lambda ours: make_template(ours).pk,
+    "POST mail/templates/<str:id>/preview": lambda ours: make_template(ours).pk,
+    "POST mail/templates/<str:id>/diagnostics": lambda ours: make_template(ours).pk,
+    "GET mail/templates/<str:id>/versions": lambda ours: make_template(ours).pk,
+    "GET mail/templates/<str:id>/versions/<str:version_id>": lambda ours: version_ids(make_template(ours)),
+    "POST mail/templates/<str:id>/versions/<str:version_id>/activate": lambda ours: version_ids(make_template(ours)),
+}
 ROUTES = mail_routes()
 EVERY_ROUTE = pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
 ROUTES_WITH_ID = pytest.mark.parametrize(
@@ -56,7 +69,8 @@ ROUTES_WITH_ID = pytest.mark.parametrize(
 
 def id_for(route: Route, world: World) -> dict[str, str]:
     make = IDS[route.name]
-    return {"id": str(make(world.owner.workspace))} if make else {}
+    ids = make(world.owner.workspace) if make else {}
+    return {name: str(value) for name, value in (ids if isinstance(ids, dict) else {"id": ids}).items()}
 
 
 def comparable(body: dict[str, Any]) -> dict[str, Any]:

@@ -51,6 +51,7 @@ class TemplateRenderError(Problem):
     status = 400
 
     def __init__(self, part: str, reason: str, *, line: int | None = None) -> None:
+        part = str(part)  # a member of an enumeration is no name to the writer of JSON
         where = f"line {line}: {reason}" if line else reason
         details: dict[str, object] = {"part": part, "fields": {part: [where]}}
         if line:

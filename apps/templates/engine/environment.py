@@ -26,7 +26,7 @@ from liquid.token import TOKEN_COMMENT, TOKEN_CONTENT, TOKEN_EXPRESSION, TOKEN_I
 
 from apps.templates.engine.context import GuardedContext, Missing, TooMuch
 from apps.templates.engine.filters import guard
-from apps.templates.engine.limits import MAX_RANGE, STEPS_PER_NODE
+from apps.templates.engine.limits import MAX_RANGE, STEPS_PER_EXPRESSION, STEPS_PER_NODE
 from apps.templates.engine.scanner import TAGS, Kind, Piece, scan
 
 # What the library calls its own nodes; the scanner lets no template name them.
@@ -116,7 +116,7 @@ def _limit_expression(expression: Expression) -> int:
     steps, stack = 0, [expression]
     while stack:
         item = stack.pop()
-        steps += 1
+        steps += STEPS_PER_EXPRESSION
         if isinstance(item, RangeLiteral):
             item.__class__ = BoundedRange
         elif isinstance(item, COMPARISONS) and not isinstance(item.right, Nil | Empty | Blank):

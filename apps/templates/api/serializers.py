@@ -1,0 +1,164 @@
+"""Templates on the wire (wire contract 2.4)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rest_framework import serializers
+
+from apps.core.api.serializers import StrictCharField, TimeField, WireSerializer
+from apps.protocols.text import TextError, check_text, check_visible_order
+from apps.templates.models import MAX_DESCRIPTION, MAX_NAME, MAX_SLUG, Status, Template, TemplateVersion
+from apps.templates.services.diagnostics import Diagnosis, Severity
+
+MAX_SUBJECT_SOURCE = 2_000
+STREAM_TYPES = ("transactional", "broadcast")
+
+
+class TemplateLineField(StrictCharField):
+    """One line of text that reads as it is written."""
+
+    def to_internal_value(self, data: Any) -> str:
+        text = super().to_internal_value(data)
+        try:
+            check_text(text)
+            check_visible_order(text)
+        except TextError as error:
+            raise serializers.ValidationError(error.reason) from error
+        return text
+
+
+class SourceField(StrictCharField):
+    """A text of many lines; null and an empty one are the same: there is none. Its size is the engine's matter."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"allow_blank": True, "allow_null": True, **kwargs})
+
+    def to_internal_value(self, data: Any) -> str:
+        text = super().to_internal_value(data)
+        try:
+            check_text(text, multiline=True)
+        except TextError as error:
+            raise serializers.ValidationError(error.reason) from error
+        return text
+
+
+class DataField(serializers.JSONField):
+    """The values for a template's variables: an object, with whatever names the caller likes."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"required": False, **kwargs})
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        if not isinstance(data, dict):
+            raise serializers.ValidationError("must be an object")
+        return data
+
+
+class TemplateChanges(WireSerializer):
+    name = TemplateLineField(required=False, max_length=MAX_NAME)
+    description = SourceField(required=False, max_length=MAX_DESCRIPTION)
+    subject = TemplateLineField(required=False, max_length=MAX_SUBJECT_SOURCE)
+    html = SourceField(required=False)
+    text = SourceField(required=False)
+
+    def values(self) -> dict[str, str]:
+        """The checked values; null, as far as it may be, says that there is none."""
+        self.is_valid(raise_exception=True)
+        return {name: value or "" for name, value in self.validated_data.items()}
+
+
+class TemplateRequest(TemplateChanges):
+    name = TemplateLineField(max_length=MAX_NAME)
+    slug = TemplateLineField(max_length=MAX_SLUG, help_text="Names the template in every address, beside its id.")
+    subject = TemplateLineField(max_length=MAX_SUBJECT_SOURCE)
+
+
+class PreviewRequest(WireSerializer):
+    data = DataField()  # type: ignore[assignment]  # a wire name that Serializer has too
+    version_id = StrictCharField(required=False, allow_null=True, max_length=100)
+
+
+class DiagnosticsRequest(PreviewRequest):
+    stream = serializers.ChoiceField(required=False, choices=STREAM_TYPES)
+
+
+class VersionSummary(WireSerializer):
+    id = serializers.UUIDField()
+    template_id = serializers.UUIDField()
+    version_number = serializers.IntegerField(source="number")
+    subject = serializers.CharField()
+    variables = serializers.ListField(child=serializers.CharField())
+    created_at = TimeField()
+
+
+class VersionResource(VersionSummary):
+    html = serializers.SerializerMethodField(help_text="As it was written; its CSS is inlined when it is sent.")
+    text = serializers.SerializerMethodField(help_text="Null: it is made from the HTML.")
+
+    def get_html(self, row: TemplateVersion) -> str | None:
+        return row.html or None
+
+    def get_text(self, row: TemplateVersion) -> str | None:
+        return row.text or None
+
+
+class TemplateSummary(WireSerializer):
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    slug = serializers.CharField()
+    description = serializers.SerializerMethodField()
+    status = serializers.ChoiceField(choices=Status.values)
+    subject = serializers.CharField(source="active_version.subject")
+    variables = serializers.ListField(source="active_version.variables", child=serializers.CharField())
+    active_version_id = serializers.UUIDField()
+    active_version_number = serializers.IntegerField(source="active_version.number")
+    created_at = TimeField()
+    updated_at = TimeField()
+
+    def get_description(self, row: Template) -> str | None:
+        return row.description or None
+
+
+class TemplateResource(TemplateSummary):
+    """The parts are those of the active version."""
+
+    html = serializers.SerializerMethodField()
+    text = serializers.SerializerMethodField()
+    active_version = VersionResource()
+    versions = serializers.SerializerMethodField(help_text="The newest hundred, without their contents.")
+
+    def get_html(self, row: Template) -> str | None:
+        return row.active_version.html or None if row.active_version else None
+
+    def get_text(self, row: Template) -> str | None:
+        return row.active_version.text or None if row.active_version else None
+
+    def get_versions(self, row: Template) -> Sequence[dict[str, Any]]:
+        return list(VersionSummary(self.context["versions"], many=True).data)
+
+
+class PreviewResource(WireSerializer):
+    subject = serializers.CharField()
+    html = serializers.CharField(allow_null=True)
+    text = serializers.CharField(allow_null=True)
+    missing_variables = serializers.ListField(child=serializers.CharField())
+
+
+class FindingResource(WireSerializer):
+    code = serializers.CharField()
+    severity = serializers.ChoiceField(choices=[severity.value for severity in Severity])
+    message = serializers.CharField()
+    part = serializers.CharField(allow_null=True)
+    items = serializers.ListField(child=serializers.CharField())
+
+
+class DiagnosticsResource(WireSerializer):
+    diagnostics = FindingResource(many=True, source="findings")
+    size_bytes = serializers.IntegerField()
+    missing_variables = serializers.ListField(child=serializers.CharField())
+    unused_variables = serializers.ListField(child=serializers.CharField())
+
+    @staticmethod
+    def shown(diagnosis: Diagnosis) -> dict[str, Any]:
+        shown: dict[str, Any] = DiagnosticsResource(diagnosis).data
+        return shown

@@ -1,0 +1,263 @@
+"""Templates and data that would cost a server its time or its memory: each ends early, cheap and with a reason.
+
+One test for each limit that the engine adds to the library: an update of the library that opens one fails here.
+"""
+
+import time
+import tracemalloc
+from typing import Any
+
+import pytest
+
+from apps.core.errors import Invalid, Problem
+from apps.templates.engine.compiled import Part, compile_part
+from apps.templates.engine.content import Content
+from apps.templates.engine.plain_text import from_html
+from apps.templates.engine.values import check_data
+from apps.templates.errors import TemplateRenderError
+
+# Ten times and more of what they take on a slow machine; without the guard each takes seconds to hours.
+CPU_SECONDS = 1.5
+MEMORY = 40_000_000
+
+BIG = "x" * 800_000
+ROWS = [{"k": "v" * 50, "n": number} for number in range(1_000)]
+HEAVY = [{"x": "y" * 200_000}]
+DATA: dict[str, Any] = {"big": BIG, "n": 10**39, "s": "ab " * 20_000}
+LOOP = "{% for i in (1..1000) %}"
+
+WORK = "too much work"
+VALUE = "a value is larger"
+OUTPUT = "the result is larger"
+RANGE = "a range has more"
+
+RENDERED = {
+    # What libraries.md names: chained replace, ranges, reversed, doubling, dates.
+    "replace chained": ("{{ 'a'" + " | replace: 'a', 'aaaaaaaaaa'" * 40 + " }}", DATA, "'replace' would give"),
+    "replace of nothing": ("{{ big | replace: '', big }}", DATA, "'replace' would give"),
+    "replace by itself": ("{% assign a = 'aaaaaaaa' %}{{ a" + " | replace: 'a', a" * 12 + " }}", {}, "'replace'"),
+    "range joined": ("{{ (1..100000000) | join }}", {}, RANGE),
+    "range sorted": ("{{ (1..100000000) | sort }}", {}, RANGE),
+    "range reversed": ("{{ (1..100000000) | reverse }}", {}, RANGE),
+    "range as text": ("{{ (1..100000000) | upcase }}", {}, RANGE),
+    "range of variables": ("{{ (a..b) | join }}", {"a": 1, "b": 10**38}, RANGE),
+    "range as argument": ("{{ 'a' | append: (1..100000000) }}", {}, RANGE),
+    "range assigned": ("{% assign r = (1..100000000) %}{% for i in r %}{% endfor %}", {}, RANGE),
+    "range in case": ("{% case (1..100000000) %}{% when 1 %}{% endcase %}", {}, RANGE),
+    "range compared": ("{% if (1..100000000) contains 3 %}{% endif %}", {}, RANGE),
+    "range in cycle": ("{% cycle (1..100000000) %}", {}, RANGE),
+    "for reversed": ("{% for i in (1..100000000) reversed %}{% endfor %}", {}, RANGE),
+    "for with limit": ("{% for i in (1..100000000) limit: 3 %}{% endfor %}", {}, RANGE),
+    "loops in loops": (LOOP * 3 + "x" + "{% endfor %}" * 3, {}, WORK),
+    "loops in loops over data": (
+        "{% for a in r %}{% for b in r %}{% for c in r %}{% endfor %}{% endfor %}{% endfor %}",
+        {"r": ROWS},
+        WORK,
+    ),
+    "loops one after another": ((LOOP + "{% endfor %}") * 999, {}, WORK),
+    "a long body": (LOOP + "{% if a %}{% endif %}" * 900 + "{% endfor %}", {"a": 1}, WORK),
+    "a long case": (LOOP + "{% case 1 %}" + "{% when 2 %}" * 1_500 + "{% endcase %}{% endfor %}", {}, WORK),
+    "a long condition": (
+        LOOP + ("{% if " + "a or " * 190 + "a %}{% endif %}") * 9 + "{% endfor %}",
+        {"a": False},
+        WORK,
+    ),
+    "append doubling": ("{% assign a = 'x' %}" + "{% assign a = a | append: a %}" * 60, {}, VALUE),
+    "prepend doubling": ("{% assign a = 'x' %}" + "{% assign a = a | prepend: a %}" * 60, {}, VALUE),
+    "capture doubling": (
+        "{% capture a %}xxxxxxxx{% endcapture %}" + "{% capture a %}{{a}}{{a}}{% endcapture %}" * 60,
+        {},
+        OUTPUT,
+    ),
+    "capture again and again": (LOOP + "{% capture a %}{{ big }}{% endcapture %}{% endfor %}", DATA, WORK),
+    "assign again and again": (LOOP + "{% assign a = big %}{% endfor %}", DATA, WORK),
+    "many variables": ("".join(f"{{% assign x{n} = 'a' %}}" for n in range(1_500)), {}, "variables are assigned"),
+    "concat doubling": (
+        "{% assign a = r %}" + "{% assign a = a | concat: a %}" * 40,
+        {"r": [1]},
+        VALUE,
+    ),
+    "concat of one heavy": (
+        "{% assign a = r | concat: r %}" + "{% assign a = a | concat: a %}" * 20 + "{{ a }}",
+        {"r": HEAVY},
+        VALUE,
+    ),
+    "split doubling": ("{{ big | split: '' | size }}", DATA, "'split' would give"),
+    "split by a letter": ("{{ big | split: 'x' | size }}", DATA, "'split' would give"),
+    "words": ("{{ big | truncatewords: 3 }}", DATA, "'truncatewords' would give"),
+    "join with a long separator": ("{{ r | join: s }}", {"r": ROWS, "s": "x" * 9_999}, "'join' would give"),
+    "map over heavy": ("{{ r | map: 'x' | join: s }}", {"r": HEAVY * 6, "s": ","}, VALUE),
+    "numbers": ("{{ n | times: n | times: n }}", DATA, "40 digits"),
+    "numbers in texts": ("{{ '" + "9" * 1_500 + "' | times: '" + "9" * 400 + "' }}", {}, "40 digits"),
+    "a long number": ("{{ " + "9" * 1_500 + " | plus: 1 }}", {}, "40 digits"),
+    "a sum of numbers": ("{{ r | sum }}", {"r": ["9" * 4_000] * 9}, "40 digits"),
+    "a date of many digits": ("{{ '" + "9" * 1_900 + "' | date: '%Y' }}", {}, "at most 64"),
+    "a date from the data": ("{{ d | date: '%Y' }}", {"d": "9" * 5_000}, "at most 64"),
+    "a short impossible date": ("{{ '99999999999999999999' | date: '%Y' }}", {}, "failed"),
+    "a date with a width": ("{{ 0 | date: '%1000000000d' }}", {}, "a format such as"),
+    "a date with a long format": ("{{ 0 | date: s }}", DATA, "a format such as"),
+    "one value many times": ("{{ big }}" * 1_000, DATA, OUTPUT),
+    "one value in a loop": (LOOP + "{{ big }}{% endfor %}", DATA, OUTPUT),
+    "searched in a loop": (LOOP + "{% if big contains 'y' %}{% endif %}{% endfor %}", DATA, WORK),
+    "compared in a loop": (LOOP + "{% if a == b %}{% endif %}{% endfor %}", {"a": ROWS, "b": [*ROWS]}, WORK),
+    "filtered in a loop": ("{% for i in r %}{{ r | where: 'n', i.n | first }}{% endfor %}", {"r": ROWS}, WORK),
+    "sorted in a loop": (LOOP + "{{ r | sort: 'k' | size }}{% endfor %}", {"r": ROWS}, WORK),
+    "upcase in a loop": (LOOP + "{{ big | upcase | size }}{% endfor %}", DATA, WORK),
+    "divided by nothing": ("{{ 1 | divided_by: 0 }}", {}, "divide by 0"),
+    "modulo nothing": ("{{ 1 | modulo: 0 }}", {}, "divide by 0"),
+    "round infinity": ("{{ '1e400' | round }}", {}, "failed"),
+    "base64 of nothing": ("{{ '!' | base64_decode }}", {}, ""),
+    "base64 of no text": ("{{ '/w==' | base64_decode }}", {}, "failed"),
+    "sort of mixed": ("{{ r | sort }}", {"r": [1, "a", None]}, "can't sort"),
+    "compare of mixed": ("{% if a < b %}{% endif %}", {"a": 1, "b": [1]}, "not supported"),
+}
+READ = {
+    "openings of variables": ("{{" * 100_000, "is not closed"),
+    "openings of tags": ("{%" * 100_000, "is not closed"),
+    "blanks in a variable": ("{{" + " " * 200_000 + "}}", "is not closed"),
+    "many blanks in variables": (("{{" + " " * 1_900 + "a }}") * 130, "blanks in a row"),
+    "many blanks in tags": (("{% if" + " " * 1_900 + "a %}") * 130, "blanks in a row"),
+    "raw never closed": ("{% raw %}" * 20_000, "is never closed"),
+    "comments in comments": ("{% comment %}" * 20_000, "is never closed"),
+    "blocks in blocks": ("{% if a %}" * 1_500, "nesting"),
+    "many tags": ("{% if a %}{% endif %}" * 1_500, "more than 2,000 tags"),
+    "many variables": ("".join(f"{{{{ a{n} }}}}" for n in range(1_999)), "500 different variables"),
+    "ten thousand and one variables": ("{{ a }}" * 10_001, "more than 2,000 tags"),
+    "paths in paths": ("{{ a" + "[a" * 600 + "]" * 600 + " }}", "brackets"),
+    "parentheses": ("{{ " + "(" * 1_900 + " }}", "brackets"),
+    "quotes": ("{{ " + "\"'" * 900 + " }}", ""),
+    "a number of two thousand digits": ("{{ a[" + "9" * 1_900 + "] }}{{ (1.." + "9" * 1_900 + ") }}", None),
+}
+
+
+def refusal_of(source: str, data: dict[str, Any], part: Part = Part.HTML) -> str:
+    """What it is refused for, after less CPU time and memory than anybody would notice."""
+    weight = check_data(data)
+
+    def outcome() -> str:
+        try:
+            compile_part(part, source).render(data, weight=weight)
+        except TemplateRenderError as refusal:
+            return refusal.message
+        return "nothing was refused"
+
+    began = time.process_time()
+    message = outcome()
+    assert time.process_time() - began < CPU_SECONDS
+    tracemalloc.start()
+    outcome()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < MEMORY
+    assert len(message) < 400
+    return message
+
+
+@pytest.mark.parametrize("name", RENDERED)
+def test_what_is_too_much_to_render_ends_early(name: str) -> None:
+    source, data, reason = RENDERED[name]
+
+    assert reason in refusal_of(source, data)
+
+
+@pytest.mark.parametrize("name", READ)
+def test_what_is_too_much_to_read_ends_early(name: str) -> None:
+    source, reason = READ[name]
+
+    if reason is None:
+        refusal_of(source, {})
+    else:
+        assert reason in refusal_of(source, {})
+
+
+@pytest.mark.parametrize("name", [name for name in RENDERED if name not in ("a date of many digits",)][::4])
+def test_subjects_and_texts_have_the_same_limits(name: str) -> None:
+    source, data, reason = RENDERED[name]
+
+    assert reason in refusal_of(source, data, Part.TEXT)
+
+
+def nested(depth: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"a": nested(40)},
+        {"a": nested(900)},
+        {"a": 10**41},
+        {"a": 10**4_000},
+        {"a": "x" * 1_500_001},
+        {"a": [None] * 60_000},
+        {"a": {f"k{number}": 1 for number in range(60_000)}},
+        {"x" * 1_500_001: 1},
+        {"a": float("inf")},
+    ],
+    ids=range(9),
+)
+def test_data_has_bounds(data: dict[str, Any]) -> None:
+    began = time.process_time()
+
+    with pytest.raises(Invalid):
+        check_data(data)
+
+    assert time.process_time() - began < CPU_SECONDS
+
+
+def test_a_text_that_goes_round_is_bounded() -> None:
+    data: dict[str, Any] = {}
+    data["a"] = data
+
+    with pytest.raises(Invalid, match="nested"):
+        check_data(data)
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<div>" * 50_000,
+        "<b>" * 30_000,
+        "<table><tr><td>" * 20_000,
+        "<ul><li>" * 100 + "y<br>" * 100_000,
+        "<ol start=999999999999999999999999><li>a</ol>",
+        "<p style='margin-top:100000000em;padding-left:99999999em'>x</p>",
+        "<td rowspan=99999999 colspan=99999999>x",
+        "<" * 500_000,
+        "<!--" * 100_000,
+        "</" * 100_000,
+        "<a " * 100_000,
+        "<a href='" * 50_000,
+        "&" * 400_000,
+        "<title>" * 30_000,
+        "x" * 1_000_000,
+        "\x00<p>\x00",
+        "<?xml version='1.0' encoding='utf-16'?><p>x</p>",
+    ],
+    ids=range(17),
+)
+def test_any_html_has_a_text(html: str) -> None:
+    began = time.process_time()
+
+    text = from_html(html)
+
+    assert time.process_time() - began < CPU_SECONDS
+    assert len(text) < 2_000_000
+
+
+def test_html_of_too_many_tags_is_refused() -> None:
+    content = Content("s", LOOP + "<b>" * 40 + "{% endfor %}", "")
+
+    with pytest.raises(Problem, match="30,000 tags"):
+        content.render({})
+
+
+def test_an_ordinary_mail_is_far_from_every_limit() -> None:
+    rows = "<tr><td>{{ item.name | upcase }}</td><td>{{ item.price | times: item.count | round: 2 }}</td></tr>"
+    source = f"<table>{{% for item in items %}}{rows}{{% endfor %}}</table>"
+    data = {"items": [{"name": f"Thing {n}", "price": 9.99, "count": n} for n in range(1_000)]}
+
+    assert compile_part(Part.HTML, source).render(data, weight=check_data(data)).text.count("<tr>") == 1_000
