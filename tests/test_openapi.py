@@ -11,10 +11,10 @@ from drf_spectacular.generators import SchemaGenerator
 
 from apps.keys.api.permissions import ANY
 from apps.keys.services import SCOPES
-from tests.routes import Route, mail_routes
+from tests.routes import Route, asset_routes, mail_routes
 
 GOLDEN = Path(__file__).parent.parent / "docs" / "api" / "openapi.yaml"
-ROUTES = [route for route in mail_routes() if route.path.startswith("v1/")]
+ROUTES = [*(route for route in mail_routes() if route.path.startswith("v1/")), *asset_routes()]
 
 
 @pytest.fixture(scope="module")
