@@ -14,7 +14,10 @@ from apps.keys.services import SCOPES
 from tests.routes import Route, asset_routes, mail_routes
 
 GOLDEN = Path(__file__).parent.parent / "docs" / "api" / "openapi.yaml"
+# Another name for POST assets/upload-sessions, for one client.
+NOT_SHOWN = {"POST assets/upload-url"}
 ROUTES = [*(route for route in mail_routes() if route.path.startswith("v1/")), *asset_routes()]
+ROUTES = [route for route in ROUTES if route.name not in NOT_SHOWN]
 
 
 @pytest.fixture(scope="module")
