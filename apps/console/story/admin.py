@@ -9,6 +9,7 @@ from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST, require_safe
 
 from apps.console.story import reading, sent
+from apps.console.story.origin import origin_of
 from apps.core import inert
 from apps.core.admin import page_url
 from apps.core.ids import parse_id
@@ -51,6 +52,7 @@ class StoryAdmin(MessageAdmin):
             "original": message,
             "sender": self.sender(message),
             "links": self.links(message),
+            "origin": origin_of(message),
             "story": reading.read(message),
             "may_operate": self.has_operate_permission(request),
             "takes_reason": TAKES_REASON,
