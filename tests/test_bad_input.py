@@ -3,7 +3,7 @@
 A field that is new is tested from its first day; a kind of field that is new fails here until it is described.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
@@ -13,10 +13,13 @@ from apps.core.api.serializers import StrictBooleanField, StrictCharField
 from apps.domains.api.serializers import DomainRequest
 from apps.messages.api.fields import AddressField, AddressListField, TextMapField
 from apps.messages.api.requests import BodyField, SendRequest
+from apps.otp.api.requests import CodeField, CodeLengthField, LifetimeField, OtpSendRequest, OtpVerifyRequest
 from tests import stored
 from tests.client import DOMAINS, SEND, Api, mail
 from tests.conftest import World
 from tests.factories import make_key
+from tests.otp.conftest import OTP_SEND, OTP_VERIFY
+from tests.otp.conftest import request as otp_request
 
 NOT_TEXT: list[Any] = [0, 12, -1, 1.5, 2**63, 2**64, True, [], ["x"], {}, {"x": "y"}]
 NOT_AN_OBJECT: list[Any] = ["x", "", 1, True, [], ["x"]]
@@ -28,6 +31,9 @@ WRONG: dict[type[serializers.Field], list[Any]] = {
     AddressField: [0, 1, True, [], ["a@example.com"], {}],
     AddressListField: [0, 1, True, {}, [None], [1], [True], [[]]],
     TextMapField: [*NOT_AN_OBJECT, {"a": 1}, {"a": None}, {"a": True}, {"a": []}, {"a": {}}],
+    LifetimeField: [0, 1, 1.5, 2**63, True, [], {}, "x", "", "10"],
+    CodeLengthField: [0, 1.5, 2**63, True, [], {}, "x", "", "6"],
+    CodeField: [*NOT_TEXT, "", "x", "123", "12345678901"],
     serializers.ListSerializer: [*NOT_A_LIST, [None], ["x"], [1], [[]]],
     serializers.Serializer: NOT_AN_OBJECT,
 }
@@ -40,7 +46,17 @@ AROUND = {
     "tracking": lambda inner: {"tracking": inner},
     "simulation": lambda inner: {"simulation": inner},
 }
-NO_LINE = {"attachments.assetId", "attachments.uploadId"}  # names that are looked up and never written anywhere
+WHOLE: dict[str, Callable[[], dict[str, Any]]] = {
+    SEND: mail,
+    DOMAINS: lambda: {"domain": "ex.example"},
+    OTP_SEND: otp_request,
+    OTP_VERIFY: lambda: {"to": "ada@example.com", "purpose": "login", "code": "123456"},
+}
+NO_LINE = {
+    "attachments.assetId",
+    "attachments.uploadId",
+    "challengeId",
+}  # names that are looked up and never written anywhere
 
 
 class Place(NamedTuple):
@@ -51,7 +67,7 @@ class Place(NamedTuple):
     field: serializers.Field
 
     def body(self, value: Any) -> dict[str, Any]:
-        whole = mail() if self.address == SEND else {"domain": "ex.example"}
+        whole = WHOLE[self.address]()
         outer, dot, inner = self.path.partition(".")
         return whole | (AROUND[outer]({inner: value}) if dot else {self.path: value})
 
@@ -65,6 +81,9 @@ def places(address: str, fields: dict[str, serializers.Field], above: str = "") 
 
 
 PLACES = [*places(SEND, SendRequest().fields), *places(DOMAINS, DomainRequest().fields)]
+PLACES += [*places(OTP_SEND, OtpSendRequest().fields), *places(OTP_VERIFY, OtpVerifyRequest().fields)]
+# An object of any shape, with tests of its own in tests/otp/.
+PLACES = [place for place in PLACES if place.path != "metadata"]
 TEXTS = [place for place in PLACES if isinstance(place.field, StrictCharField)]
 
 
@@ -129,7 +148,7 @@ def test_refuses_deep_and_long_structures(api: Api, place: Place) -> None:
 
 
 @pytest.mark.parametrize("name", ["__proto__", "constructor", "__class__", "id", "workspaceId", "status", "domainId"])
-@pytest.mark.parametrize("address", [SEND, DOMAINS])
+@pytest.mark.parametrize("address", [SEND, DOMAINS, OTP_SEND, OTP_VERIFY])
 def test_refuses_fields_that_are_not_the_callers(api: Api, address: str, name: str) -> None:
     assert_refused(api, Place(address, name, StrictCharField()), "x")
 
