@@ -77,4 +77,4 @@ def test_a_code_is_canceled_and_refusals_are_the_clients_own(
     assert [row["id"] for row in page["data"] + rest["data"]] == [second["id"], first["id"]]
     assert refusal(client, "otp.challenges.get", UNKNOWN)[:2] == (404, "not_found")
     assert refusal(client, "otp.verify", code="123456", challenge_id=UNKNOWN)[:2] == (404, "not_found")
-    assert refusal(client, "otp.send", to="ada@example.com", purpose="login")[:2] == (400, "validation_error")
+    assert refusal(client, "otp.send", to="bea@example.com", purpose="login")[:2] == (400, "validation_error")

@@ -9,7 +9,7 @@ import pytest
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.db import connection
-from django.db.models import CharField, Model, TextField, UUIDField
+from django.db.models import CharField, Model, TextField, UniqueConstraint, UUIDField
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
@@ -352,7 +352,8 @@ def _multiply(model: type[Model], count: int) -> None:
 def _copy(model: type[Model], number: int) -> Model:
     row = model._meta.base_manager.first()
     assert row is not None
-    unique = {name for constraint in model._meta.total_unique_constraints for name in constraint.fields}
+    constraints = [c for c in model._meta.constraints if isinstance(c, UniqueConstraint)]
+    unique = {name for constraint in constraints for name in constraint.fields}
     for field in model._meta.fields:
         is_word = isinstance(field, CharField | TextField) and not field.choices and field.name in unique
         if field.primary_key or field.unique or is_word:
