@@ -18,9 +18,11 @@ from apps.keys.models import IdempotencyKey
 from apps.messages.models import Attempt, Bounce, Message, Recipient
 from apps.messages.states import AttemptStatus, BounceSource, BounceType, Status
 from apps.messages.waits import WaitCode
+from apps.scheduled.models import Scheduled
 from apps.workspaces.models import Member, User, Workspace
 from apps.workspaces.services import create_operator
 from tests.factories import make_domain, make_key, make_message, make_workspace, suppress
+from tests.scheduled.making import later, make_scheduled
 
 HOSTILE = '"><img src=x onerror=alert(1)>'
 MAIL = (
@@ -116,6 +118,8 @@ def everything(staff: User) -> Workspace:
     Bounce(**about, **bounce).save(force_insert=True)
     suppress(workspace.pk, "grace@example.com")
     record([NewEvent(workspace.pk, EventType.DOMAIN_FAILED, ResourceType.DOMAIN, domain.pk, data={"a": HOSTILE})])
+    make_scheduled(workspace, later(subject=HOSTILE, text=HOSTILE, html=HOSTILE, headers={"X-A": HOSTILE}))
+    Scheduled.objects.of(workspace.pk).update(error=HOSTILE, wait_detail=HOSTILE, idempotency_key=HOSTILE)
     capture(workspace, subject=HOSTILE, source=b"Subject: " + HOSTILE.encode() + b"\r\n\r\n" + HOSTILE.encode())
     Destination.objects.create(
         key=HOSTILE, failures=2, paused_until=now + timedelta(hours=1), last_error=HOSTILE, updated_at=now
