@@ -184,6 +184,7 @@ SPECTACULAR_SETTINGS = {
         "AttemptStatus": "apps.messages.states.AttemptStatus.values",
         "DomainStatus": "apps.domains.states.Status.values",
         "DkimKeyState": "apps.domains.states.KeyState.values",
+        "TemplateStatus": "apps.templates.models.Status.values",
         "RecordStatus": "apps.domains.api.serializers.RECORD_STATUSES",
     },
     "SCHEMA_PATH_PREFIX": "/v1",

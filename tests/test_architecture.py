@@ -40,6 +40,7 @@ ACROSS_WORKSPACES = {
     "apps/assets/services/links.py": "an address names an asset, and its signature vouches for it",
     "apps/assets/services/sessions.py": "an address names an upload, and its signature vouches for it",
     "apps/assets/services/sweeping.py": "a job that removes what has expired in every workspace",
+    "apps/templates/admin.py": "the console's pages of one version, whoever it belongs to",
     "apps/suppressions/services.py": "bulk inserts for several workspaces, each row naming its own",
     "apps/messages/api/filters.py": "a subquery that is bound to the outer row's workspace",
     "apps/messages/lists.py": "the console looks for an address in every workspace",

@@ -69,8 +69,7 @@ def download(url: str, **headers: str) -> Any:
     wire = {name.replace("_", "-"): value for name, value in headers.items()}
     response = Client(raise_request_exception=False).get(urlsplit(url).path, headers=wire)
     if response.streaming:
-        response.body = b"".join(response.streaming_content)
-        response.close()
+        response.body = b"".join(response.streaming_content)  # which closes it
     else:
         response.body = response.content
     return response

@@ -38,10 +38,11 @@ class Client:
 
     def __init__(self, version: str, url: str, key: str) -> None:
         self.version = version
+        origin = url.removesuffix("/v1").removesuffix("/api")
         environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(installed(version))}
         self._process = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("published_client.py"))],
-            env={**environment, "CLIENT_KEY": key, "CLIENT_MAIL_URL": url},
+            env={**environment, "CLIENT_KEY": key, "CLIENT_MAIL_URL": url, "CLIENT_URL": f"{origin}/api/v1"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

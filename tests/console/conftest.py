@@ -21,8 +21,10 @@ from apps.messages.waits import WaitCode
 from apps.scheduled.models import Scheduled
 from apps.workspaces.models import Member, User, Workspace
 from apps.workspaces.services import create_operator
+from tests.assets.rows import make_everything
 from tests.factories import make_domain, make_key, make_message, make_workspace, suppress
 from tests.scheduled.making import later, make_scheduled
+from tests.templates.making import make_template
 
 HOSTILE = '"><img src=x onerror=alert(1)>'
 MAIL = (
@@ -121,12 +123,14 @@ def everything(staff: User) -> Workspace:
     make_scheduled(workspace, later(subject=HOSTILE, text=HOSTILE, html=HOSTILE, headers={"X-A": HOSTILE}))
     Scheduled.objects.of(workspace.pk).update(error=HOSTILE, wait_detail=HOSTILE, idempotency_key=HOSTILE)
     capture(workspace, subject=HOSTILE, source=b"Subject: " + HOSTILE.encode() + b"\r\n\r\n" + HOSTILE.encode())
+    make_template(workspace, name=HOSTILE, subject=HOSTILE, html=f"<p>{HOSTILE}</p>", text=HOSTILE, description=HOSTILE)
     Destination.objects.create(
         key=HOSTILE, failures=2, paused_until=now + timedelta(hours=1), last_error=HOSTILE, updated_at=now
     )
     Drain.objects.create(host=HOSTILE, pid=1, started_at=now, beat_at=now)
     Member.objects.create(workspace=workspace, user=User.objects.create_user("dev@example.com", name=HOSTILE))
     Group.objects.create(name=HOSTILE)
+    make_everything(workspace, HOSTILE)
     LogEntry.objects.create(
         user=staff,
         content_type=ContentType.objects.get_for_model(Message),

@@ -83,7 +83,10 @@ def open_file(blob: Blob) -> IO[bytes]:
 
 
 def let_go(blob_id: UUID | None, *, keep: timedelta = KEEP) -> None:
-    """Something is about to stop referring to the blob: its bytes stay a little longer. Not in a transaction."""
+    """Something is about to stop referring to the blob: its bytes stay a little longer.
+
+    Not in a transaction that has taken another blob or an asset, lest two wait for each other in a circle.
+    """
     until = Greatest("keep_until", clock.now() + keep)
     Blob.objects.across_workspaces().filter(pk=blob_id).update(keep_until=until)
 
