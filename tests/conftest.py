@@ -80,6 +80,11 @@ def frozen() -> Iterator[time_machine.Traveller]:
 @pytest.fixture
 def process_environment(transactional_db: None) -> dict[str, str]:
     """The environment in which a process of the platform works on this test's database."""
+    return environment_of_the_database()
+
+
+def environment_of_the_database() -> dict[str, str]:
+    """For processes that outlive a test; the database does too."""
     names = settings.DATABASES["default"] | connection.settings_dict
     url = f"sqlite:///{names['NAME']}"
     if connection.vendor == "postgresql":

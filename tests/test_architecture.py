@@ -46,6 +46,8 @@ ACROSS_WORKSPACES = {
     "apps/messages/lists.py": "the console looks for an address in every workspace",
     "apps/messages/services/interventions.py": "an operator stops or frees what waits, whoever it belongs to",
     "apps/scheduled/services/dispatch.py": "a job that looks for the workspaces in which mail is due",
+    "apps/otp/admin.py": "the console offers the purposes in use, whoever's they are",
+    "apps/otp/services/follow.py": "a tick that follows the challenges of every workspace",
     "apps/messages/services/outcomes.py": "one transaction records what became of many workspaces' mail",
 }
 # The console and the delivery engine work across workspaces by their nature.

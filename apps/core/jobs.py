@@ -28,6 +28,7 @@ class Tick(StrEnum):
     """
 
     DISPATCH_SCHEDULED = "apps.scheduled.tasks.dispatch"
+    FOLLOW_CODES = "apps.otp.tasks.follow"
 
 
 CLUSTER_OF = {

@@ -1,6 +1,7 @@
 """A request that carries an idempotency key is done once, however often and however simultaneously it is sent."""
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +31,11 @@ class Use:
 
 def fingerprint(body: Mapping[str, Any]) -> str:
     """SHA-256 of the canonical JSON of a request without its key."""
-    return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    try:
+        canonical = orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # a number beyond 64 bits, which an item that a batch refuses may hold
+        canonical = json.dumps(body, sort_keys=True).encode()
+    return hashlib.sha256(canonical).hexdigest()
 
 
 def choose_key(*, in_body: str | None, in_header: str | None) -> str | None:

@@ -1,3 +1,11 @@
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from apps.batches.api.views import BatchSendViewSet, BatchViewSet
+
+urlpatterns = [
+    path("mail/batch", BatchSendViewSet.as_view({"post": "send"})),
+    path("mail/batch-template", BatchSendViewSet.as_view({"post": "send_template"})),
+    path("mail/batches", BatchViewSet.as_view({"get": "list"})),
+    path("mail/batches/<str:id>", BatchViewSet.as_view({"get": "retrieve"})),
+    path("mail/batches/<str:id>/items", BatchViewSet.as_view({"get": "items"})),
+]

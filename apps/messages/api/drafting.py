@@ -104,6 +104,17 @@ def read_orders(
     return _orders(checked, caller, circumstances)
 
 
+def check_simulation(data: Mapping[str, Any], caller: Caller) -> None:
+    """Raises Invalid where a key that sends real mail asks for it."""
+    if data.get("simulation") and not caller.is_test:
+        raise Invalid({"simulation": ["works with test keys (sspat_test_...) only"]})
+
+
+def check_attachments(data: Mapping[str, Any], caller: Caller) -> None:
+    """Raises the Problem with attachments that are to go with many messages."""
+    _Maker(caller, ORDINARY, [data]).enclosures(data)
+
+
 def _orders(checked: Sequence[_Checked | Problem], caller: Caller, circumstances: Circumstances) -> list[Order]:
     maker = _Maker(caller, circumstances, [item.data for item in checked if isinstance(item, _Checked)])
     return [
@@ -122,8 +133,7 @@ def _attempt(call: Callable[[], Result]) -> Result | Problem:
 
 def _check(form: Form, body: Mapping[str, Any], caller: Caller, key_in_header: str | None = None) -> _Checked:
     data: Mapping[str, Any] = form.serializer.run_validation(body)
-    if data.get("simulation") and not caller.is_test:
-        raise Invalid({"simulation": ["works with test keys (sspat_test_...) only"]})
+    check_simulation(data, caller)
     key = idempotency.choose_key(in_body=data.get("idempotency_key"), in_header=key_in_header)
     if key is None:
         return _Checked(data, None)
@@ -157,7 +167,7 @@ class _Maker:
             tags=data.get("tags"),
             stream=data.get("stream", ""),
             scenario=data.get("simulation", {}).get("scenario", ""),
-            attachments=self._enclosures(data.get("attachments") or ()),
+            attachments=self.enclosures(data),
             origin=self._origin(content),
             lane=self._circumstances.lane,
         )
@@ -188,8 +198,9 @@ class _Maker:
             return origin
         return replace(origin, template_id=template.template_id, template_version_id=template.version_id)
 
-    def _enclosures(self, items: Sequence[Mapping[str, Any]]) -> list[Enclosure]:
-        enclosures = [self._enclosure(place, item) for place, item in enumerate(items)]
+    def enclosures(self, data: Mapping[str, Any]) -> list[Enclosure]:
+        """Raises Problems."""
+        enclosures = [self._enclosure(place, item) for place, item in enumerate(data.get("attachments") or ())]
         if sum(enclosure.size for enclosure in enclosures) > MAX_ATTACHMENTS_BYTES:
             reason = f"attachments may have at most {MAX_ATTACHMENTS_BYTES} bytes together"
             raise AttachmentsTooLarge(f"{reason}.", details={"fields": {"attachments": [reason]}})

@@ -1,0 +1,159 @@
+"""Accepts batches: the batch, its items and all their messages in one transaction."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError
+
+from apps.batches.models import Batch, BatchItem, BatchType
+from apps.batches.states import REFUSED, Tally
+from apps.core import clock
+from apps.core.errors import Problem
+from apps.core.ids import new_id
+from apps.core.rows import Part
+from apps.keys import idempotency
+from apps.keys.errors import IdempotencyConflict
+from apps.keys.models import IdempotencyKey
+from apps.keys.services import Caller
+from apps.messages.services.accept import Answer, accept_many
+from apps.messages.services.draft import Order
+from apps.protocols.address import Mailbox
+from apps.templates.services.rendering import Prepared
+from apps.workspaces.errors import SendingDisabled
+
+FAMILY = "batch"
+# What is kept of one item's refusal; a caller who gets so much wrong needs no complete list.
+MAX_FIELDS_TOLD = 20
+NO_SENDER = Mailbox("")
+
+
+@dataclass(frozen=True, slots=True)
+class NewBatch:
+    """A batch that is not stored yet. `sender`: what it gives for all its items, if it gives one."""
+
+    id: UUID
+    type: BatchType
+    sender: Mailbox | None = None
+    template: Prepared | None = None
+    use: idempotency.Use | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One item: its order, and for whom and with which key it came."""
+
+    order: Order
+    to: Sequence[str]
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedBatch:
+    """What was stored, as rows, with the state of each item."""
+
+    batch: Mapping[str, Any]
+    items: Sequence[Mapping[str, Any]]
+    states: Sequence[str]
+
+    @property
+    def tally(self) -> Tally:
+        counts = Counter(self.states)
+        tally = Tally(counts, None)
+        return tally if tally.queued else Tally(counts, self.batch["created_at"])
+
+
+def accept_batch(caller: Caller, new: NewBatch, entries: Sequence[Entry]) -> AcceptedBatch | UUID:
+    """Stores a batch with what can be accepted of its items; or the id of the earlier one with its key.
+
+    Raises SendingDisabled and IdempotencyConflict; then nothing is stored.
+    """
+    if caller.is_suspended:
+        raise SendingDisabled
+    made: list[AcceptedBatch] = []
+
+    def beside(answers: Sequence[Answer]) -> list[Part]:
+        # Asked again where a limit or another request came between; the last answers are those that are stored.
+        made.append(_rows(caller.workspace_id, new, entries, answers))
+        return _parts(new, made[-1])
+
+    try:
+        accept_many(caller, [entry.order for entry in entries], beside=beside)
+    except IntegrityError:
+        # The same batch at the same time, and the other one was faster.
+        if new.use is None or (earlier := earlier_batch(new.use)) is None:
+            raise
+        return earlier
+    return made[-1]
+
+
+def earlier_batch(use: idempotency.Use) -> UUID | None:
+    """The batch that this key made before. Raises IdempotencyConflict where another request used it."""
+    rows = IdempotencyKey.objects.of(use.workspace_id).filter(family=use.family, key=use.key)
+    found = rows.values_list("resource_id", "fingerprint").first()
+    if found is None:
+        return None
+    batch_id, fingerprint = found
+    if fingerprint != use.fingerprint:
+        raise IdempotencyConflict(details={"batchId": str(batch_id)})
+    return UUID(str(batch_id))
+
+
+def _parts(new: NewBatch, accepted: AcceptedBatch) -> list[Part]:
+    taken = [(new.use, new.id)] if new.use is not None else []
+    return [(Batch, [accepted.batch]), (BatchItem, accepted.items), idempotency.part(taken)]
+
+
+def _rows(workspace_id: UUID, new: NewBatch, entries: Sequence[Entry], answers: Sequence[Answer]) -> AcceptedBatch:
+    sender, template = new.sender or NO_SENDER, new.template
+    batch = {
+        "id": new.id,
+        "workspace_id": workspace_id,
+        "type": new.type.value,
+        "template_id": template.template_id if template else None,
+        "template_version_id": template.version_id if template else None,
+        "from_email": sender.email,
+        "from_name": sender.name,
+        "created_at": clock.now(),
+    }
+    items, states = [], []
+    for index, (entry, answer) in enumerate(zip(entries, answers, strict=True)):
+        row = {
+            "id": new_id(),
+            "workspace_id": workspace_id,
+            "batch_id": new.id,
+            "index": index,
+            "to": entry.to,
+            "idempotency_key": entry.key,
+        }
+        items.append(row | _outcome(answer))
+        states.append(REFUSED.value if isinstance(answer, Problem) else answer.status)
+    return AcceptedBatch(batch, items, states)
+
+
+def _outcome(answer: Answer) -> dict[str, Any]:
+    if isinstance(answer, Problem):
+        return {
+            "message_id": None,
+            "error_code": answer.code,
+            "error_message": answer.message,
+            "error_details": _bounded(answer.details),
+            "idempotency_status": "none",
+        }
+    return {
+        "message_id": answer.message_id,
+        "error_code": "",
+        "error_message": "",
+        "error_details": {},
+        "idempotency_status": answer.idempotency_status,
+    }
+
+
+def _bounded(details: Mapping[str, Any]) -> dict[str, Any]:
+    """Without this, one bad body could be answered, and stored, with many times its size."""
+    fields = details.get("fields")
+    if not isinstance(fields, dict) or len(fields) <= MAX_FIELDS_TOLD:
+        return dict(details)
+    return {**details, "fields": dict(list(fields.items())[:MAX_FIELDS_TOLD])}
