@@ -1,6 +1,7 @@
 """Every route, walked with the keys of a stranger, of nobody, without the scope, revoked: each refuses, and alike."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
 from uuid import UUID
@@ -9,6 +10,7 @@ import pytest
 from django.apps import apps
 from django.test.client import MULTIPART_CONTENT
 
+from apps.core import clock
 from apps.core.api.pagination import write_cursor
 from apps.core.ids import new_id
 from apps.events.models import Event
@@ -28,6 +30,7 @@ from tests.client import EVENTS, MESSAGES, SEND, Api, mail
 from tests.conftest import World
 from tests.factories import make_challenge, make_domain, make_key, make_message
 from tests.routes import Route, asset_routes, mail_routes
+from tests.scheduled.making import make_scheduled
 from tests.templates.making import make_template, version_ids
 
 # For each route, an id of the owner's, or None where the address has none. A route that is not here fails below.
@@ -70,6 +73,13 @@ IDS |= {
     "GET mail/templates/<str:id>/versions/<str:version_id>": lambda ours: version_ids(make_template(ours)),
     "POST mail/templates/<str:id>/versions/<str:version_id>/activate": lambda ours: version_ids(make_template(ours)),
 }
+IDS |= {
+    "GET mail/scheduled": None,
+    "POST mail/scheduled": None,
+    "GET mail/scheduled/<str:id>": lambda ours: make_scheduled(ours).pk,
+    "PATCH mail/scheduled/<str:id>": lambda ours: make_scheduled(ours).pk,
+    "POST mail/scheduled/<str:id>/cancel": lambda ours: make_scheduled(ours).pk,
+}
 # Below one mount only.
 ASSET_IDS: dict[str, Callable[[Workspace], UUID | dict[str, UUID]] | None] = {
     "GET assets": None,
@@ -88,6 +98,10 @@ ASSET_IDS: dict[str, Callable[[Workspace], UUID | dict[str, UUID]] | None] = {
 BODIES: dict[str, tuple[Any, str]] = {
     "POST mail/templates/<str:id>/test-send": (
         {"to": "me@example.com", "from": "shop@shop.example"},
+        "application/json",
+    ),
+    "PATCH mail/scheduled/<str:id>": (
+        {"sendAt": clock.wire_time(clock.now() + timedelta(days=1))},
         "application/json",
     ),
     "PUT assets/<str:id>/replace": (form(file_part(b"new")), MULTIPART_CONTENT),

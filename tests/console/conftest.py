@@ -19,10 +19,12 @@ from apps.messages.models import Attempt, Bounce, Message, Recipient
 from apps.messages.states import AttemptStatus, BounceSource, BounceType, Status
 from apps.messages.waits import WaitCode
 from apps.otp.models import Challenge
+from apps.scheduled.models import Scheduled
 from apps.workspaces.models import Member, User, Workspace
 from apps.workspaces.services import create_operator
 from tests.assets.rows import make_everything
 from tests.factories import make_challenge, make_domain, make_key, make_message, make_workspace, suppress
+from tests.scheduled.making import later, make_scheduled
 from tests.templates.making import make_template
 
 HOSTILE = '"><img src=x onerror=alert(1)>'
@@ -121,6 +123,8 @@ def everything(staff: User) -> Workspace:
     Challenge.objects.of(workspace.pk).update(metadata={"a": HOSTILE})
     suppress(workspace.pk, "grace@example.com")
     record([NewEvent(workspace.pk, EventType.DOMAIN_FAILED, ResourceType.DOMAIN, domain.pk, data={"a": HOSTILE})])
+    make_scheduled(workspace, later(subject=HOSTILE, text=HOSTILE, html=HOSTILE, headers={"X-A": HOSTILE}))
+    Scheduled.objects.of(workspace.pk).update(error=HOSTILE, wait_detail=HOSTILE, idempotency_key=HOSTILE)
     capture(workspace, subject=HOSTILE, source=b"Subject: " + HOSTILE.encode() + b"\r\n\r\n" + HOSTILE.encode())
     make_template(workspace, name=HOSTILE, subject=HOSTILE, html=f"<p>{HOSTILE}</p>", text=HOSTILE, description=HOSTILE)
     Destination.objects.create(

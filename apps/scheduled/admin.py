@@ -1,0 +1,162 @@
+"""Scheduled mail in the console: what waits for its time and why; send now, and cancel."""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils.safestring import SafeString
+
+from apps.core import clock
+from apps.core.admin import ConfidentialAdmin, as_json, page_link, page_url
+from apps.core.errors import Problem
+from apps.core.ids import first_id_at
+from apps.core.window import WhenFilter
+from apps.events.types import ResourceType
+from apps.messages.lists import IdSearch, recipients_of
+from apps.messages.models import Message
+from apps.scheduled.models import Scheduled
+from apps.scheduled.reading import wait_of
+from apps.scheduled.services import changing
+from apps.scheduled.states import Status
+from apps.scheduled.waits import EXPLANATIONS
+from apps.templates.models import TemplateVersion
+from apps.workspaces.admin import WorkspaceFilter
+
+SUBJECT_SHOWN = 80
+ADDRESSES_SHOWN = 2
+# Ended mail has no index by address, but its messages have; the rest is looked for among the newest.
+ENDED_WITHIN = timedelta(hours=24)
+
+
+class OpenOrWhen(WhenFilter):
+    """What still waits is shown however long ago it was scheduled; of the rest, what is new."""
+
+    def since(self, queryset: QuerySet[Any], span: timedelta) -> QuerySet[Any]:
+        return queryset.filter(Q(due_at__isnull=False) | Q(pk__gte=first_id_at(clock.now() - span)))
+
+
+@admin.register(Scheduled)
+class ScheduledAdmin(IdSearch, ConfidentialAdmin):
+    """The page of one shows what will be written to somebody, so looks at it are kept in the record."""
+
+    list_display = ("send_at", "status", "kind", "to", "short_subject", "waits", "message_page", "workspace")
+    list_filter = (OpenOrWhen, "status", "kind", "wait_code", WorkspaceFilter)
+    list_select_related = ("workspace",)
+    search_fields = ("subject",)
+    search_help_text = "An id of it or of its message, or a recipient's whole address; or a part of the subject."
+    actions = ("send_now", "cancel")
+    event_resource = ResourceType.SCHEDULED
+    fieldsets = (
+        (None, {"fields": ("status", "send_at", "kind", "subject", "all_recipients", "message_page", "workspace")}),
+        ("Waiting", {"fields": ("waits", "wait_detail", "waiting_since", "who", "due_at")}),
+        ("Refused", {"fields": ("error_code", "error")}),
+        ("Request", {"fields": ("template_page", "idempotency_key", "payload_shown")}),
+        ("Times", {"fields": ("id", "created_at", "updated_at", "canceled_at")}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Scheduled]:
+        # Loaded by the page of one row; a list of fifty has no use for it.
+        found: QuerySet[Scheduled] = super().get_queryset(request).defer("payload")
+        return found
+
+    def addressed(self, queryset: QuerySet[Any], address: str) -> QuerySet[Any]:
+        is_new = Q(pk__gte=first_id_at(clock.now() - ENDED_WITHIN))
+        named = (Q(due_at__isnull=False) | is_new) & Q(recipients__contains=f"\n{address}\n")
+        sent = recipients_of(address).exclude(message__scheduled_id=None).values("message__scheduled_id")
+        return queryset.filter(named | Q(pk__in=sent))
+
+    def change_view(self, request: HttpRequest, object_id: str, *options: Any, **more: Any) -> HttpResponse:
+        """With the buttons that can still do something."""
+        answer = super().change_view(request, object_id, *options, **more)
+        if isinstance(answer, TemplateResponse) and answer.context_data is not None:
+            row = answer.context_data.get("original")
+            if isinstance(row, Scheduled) and row.status != Status.SCHEDULED:
+                answer.context_data["page_actions"] = []
+        return answer
+
+    @admin.display(description="to")
+    def to(self, row: Scheduled) -> str:
+        rest = len(row.addresses) - ADDRESSES_SHOWN
+        return ", ".join(row.addresses[:ADDRESSES_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+
+    @admin.display(description="recipients")
+    def all_recipients(self, row: Scheduled) -> str:
+        return ", ".join(row.addresses)
+
+    @admin.display(description="subject")
+    def short_subject(self, row: Scheduled) -> str:
+        return row.subject if len(row.subject) <= SUBJECT_SHOWN else f"{row.subject[:SUBJECT_SHOWN]}…"
+
+    @admin.display(description="why it waits")
+    def waits(self, row: Scheduled) -> str:
+        code = wait_of(row)
+        return EXPLANATIONS[code].sentence if code else "-"
+
+    @admin.display(description="who can change it")
+    def who(self, row: Scheduled) -> str:
+        code = wait_of(row)
+        return EXPLANATIONS[code].who_can_change_it if code else "-"
+
+    @admin.display(description="message")
+    def message_page(self, row: Scheduled) -> SafeString | str:
+        return page_link(Message, row.message_id, "its message") if row.message_id else "-"
+
+    @admin.display(description="template version")
+    def template_page(self, row: Scheduled) -> SafeString | str:
+        if row.template_version_id is None:
+            return "-"
+        if not self.admin_site.is_registered(TemplateVersion):
+            return str(row.template_version_id)
+        return page_link(TemplateVersion, row.template_version_id)
+
+    @admin.display(description="payload")
+    def payload_shown(self, row: Scheduled) -> SafeString | str:
+        return as_json(row.payload)
+
+    @admin.action(description="Send now", permissions=["operate"])
+    def send_now(self, request: HttpRequest, queryset: QuerySet[Scheduled]) -> None:
+        self._change(request, list(queryset), changing.send_now, "Made due now")
+
+    @admin.action(description="Cancel", permissions=["operate"])
+    def cancel(self, request: HttpRequest, queryset: QuerySet[Scheduled]) -> HttpResponse | None:
+        """Asks first, because nobody can take it back; a second request with `confirmed` cancels."""
+        rows = list(queryset)
+        if "confirmed" in request.POST or not rows:
+            self._change(request, rows, changing.cancel, "Canceled")
+            return None
+        is_from_page = "from_page" in request.POST
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Cancel scheduled mail",
+            "opts": self.opts,
+            "rows": rows,
+            "is_from_page": is_from_page,
+            "asked_at": page_url(Scheduled, rows[0].pk) if is_from_page else request.get_full_path(),
+        }
+        return TemplateResponse(request, "admin/scheduled/scheduled/cancel.html", context)
+
+    def _change(
+        self, request: HttpRequest, rows: Sequence[Scheduled], change: Callable[[UUID, UUID], object], what: str
+    ) -> None:
+        """Each in a transaction with its audit row; what a dispatcher was faster with is told, and stays as it is."""
+        changed = 0
+        refusals: list[str] = []
+        for row in rows:
+            try:
+                with transaction.atomic():
+                    change(row.workspace_id, row.pk)
+                    self.log_change(request, row, f"{what}.")
+            except Problem as refusal:
+                refusals.append(refusal.message)
+            else:
+                changed += 1
+        if changed:
+            messages.success(request, f"{what}: {changed}.")
+        for reason in dict.fromkeys(refusals):
+            messages.warning(request, f"Unchanged: {refusals.count(reason)}. {reason}")
