@@ -21,6 +21,7 @@ from apps.protocols.sender_records import CheckStatus
 from apps.workspaces.models import Workspace
 from apps.workspaces.tenancy import TenantModel
 from tests import stored
+from tests.batches.making import make_batch
 from tests.client import EVENTS, MESSAGES, SEND, Api, mail
 from tests.conftest import World
 from tests.factories import make_domain, make_key, make_message
@@ -45,6 +46,11 @@ IDS: dict[str, Callable[[Workspace], UUID | dict[str, UUID]] | None] = {
     "POST mail/domains/<str:id>/rotate": lambda ours: make_domain(ours, "other.example").pk,
     "PUT mail/domains/<str:id>/second-signature": lambda ours: make_domain(ours, "other.example").pk,
     "DELETE mail/domains/<str:id>/second-signature": lambda ours: make_domain(ours, "other.example").pk,
+    "POST mail/batch": None,
+    "POST mail/batch-template": None,
+    "GET mail/batches": None,
+    "GET mail/batches/<str:id>": lambda ours: make_batch(ours),
+    "GET mail/batches/<str:id>/items": lambda ours: make_batch(ours),
     "GET mail/events": None,
     "GET mail/events/<str:id>": lambda ours: Event.objects.of(make_message(ours).workspace_id).first().pk,
 }

@@ -9,6 +9,7 @@ from django.contrib.auth.models import Group
 from django.contrib.contenttypes.models import ContentType
 from django.test import Client
 
+from apps.batches.models import Batch, BatchItem, BatchType
 from apps.core import clock
 from apps.delivery.models import CapturedMessage, Destination, Drain
 from apps.domains.models import DomainRecord, ReturnPathLabel
@@ -115,6 +116,10 @@ def everything(staff: User) -> Workspace:
     Attempt(**about, **attempt).save(force_insert=True)
     Bounce(**about, **bounce).save(force_insert=True)
     suppress(workspace.pk, "grace@example.com")
+    batch = Batch(workspace=workspace, type=BatchType.MESSAGE, from_email=HOSTILE, from_name=HOSTILE, created_at=now)
+    batch.save(force_insert=True)
+    refused = {"error_code": HOSTILE, "error_message": HOSTILE, "error_details": {HOSTILE: HOSTILE}}
+    BatchItem(workspace=workspace, batch=batch, index=0, to=[HOSTILE], idempotency_key=HOSTILE, **refused).save()
     record([NewEvent(workspace.pk, EventType.DOMAIN_FAILED, ResourceType.DOMAIN, domain.pk, data={"a": HOSTILE})])
     capture(workspace, subject=HOSTILE, source=b"Subject: " + HOSTILE.encode() + b"\r\n\r\n" + HOSTILE.encode())
     Destination.objects.create(
