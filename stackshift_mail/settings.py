@@ -184,6 +184,8 @@ SPECTACULAR_SETTINGS = {
         "AttemptStatus": "apps.messages.states.AttemptStatus.values",
         "DomainStatus": "apps.domains.states.Status.values",
         "DkimKeyState": "apps.domains.states.KeyState.values",
+        "TemplateStatus": "apps.templates.models.Status.values",
+        "ChallengeStatus": "apps.otp.states.Status.values",
         "RecordStatus": "apps.domains.api.serializers.RECORD_STATUSES",
     },
     "SCHEMA_PATH_PREFIX": "/v1",
@@ -248,6 +250,9 @@ MAIL_DMARC_REQUIRED = env_bool("MAIL_DMARC_REQUIRED", False)
 MAIL_RETRY_SCHEDULE = env_seconds("MAIL_RETRY_SCHEDULE")
 MAIL_ALLOWED_NETWORKS = env_list("MAIL_ALLOWED_NETWORKS")
 MAIL_LEASE_SECONDS = env_int("MAIL_LEASE_SECONDS", 60, minimum=2)
+MAIL_OTP_COOLDOWN_SECONDS = env_int("MAIL_OTP_COOLDOWN_SECONDS", 30, maximum=3600)
+MAIL_OTP_HOURLY_LIMIT = env_int("MAIL_OTP_HOURLY_LIMIT", 5, minimum=1, maximum=1000)
+MAIL_OTP_DAILY_LIMIT = env_int("MAIL_OTP_DAILY_LIMIT", 10, minimum=1, maximum=1000)
 
 # --- Logging ------------------------------------------------------------------------------------------------
 LOGGING = {

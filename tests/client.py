@@ -7,6 +7,7 @@ from typing import Any
 from django.test import Client
 
 SEND = "/v1/mail/send"
+SEND_TEMPLATE = "/v1/mail/send-template"
 MESSAGES = "/v1/mail/messages"
 DOMAINS = "/v1/mail/domains"
 TEMPLATES = "/v1/mail/templates"

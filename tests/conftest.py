@@ -13,6 +13,7 @@ import pytest
 import time_machine
 from django.conf import settings
 from django.db import connection
+from whitenoise.middleware import WhiteNoiseMiddleware
 
 from apps.workspaces.models import Workspace
 from tests.client import Api
@@ -79,12 +80,33 @@ def frozen() -> Iterator[time_machine.Traveller]:
 @pytest.fixture
 def process_environment(transactional_db: None) -> dict[str, str]:
     """The environment in which a process of the platform works on this test's database."""
+    return environment_of_the_database()
+
+
+def environment_of_the_database() -> dict[str, str]:
+    """For processes that outlive a test; the database does too."""
     names = settings.DATABASES["default"] | connection.settings_dict
     url = f"sqlite:///{names['NAME']}"
     if connection.vendor == "postgresql":
         account = f"{quote(names['USER'])}:{quote(names['PASSWORD'])}"
         url = f"postgresql://{account}@{names['HOST']}:{names['PORT']}/{names['NAME']}"
     return os.environ | {"DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "stackshift_mail.settings"}
+
+
+@pytest.fixture(autouse=True, scope="session")
+def static_files_listed_once() -> Iterator[None]:
+    """Each test client makes the middleware anew, which would look for all static files before its first answer."""
+    original, listed = WhiteNoiseMiddleware.add_files_from_finders, dict[str, Any]()
+
+    def add(middleware: WhiteNoiseMiddleware) -> None:
+        if not listed:
+            original(middleware)
+            listed.update(middleware.files)
+        middleware.files |= listed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WhiteNoiseMiddleware, "add_files_from_finders", add)
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")

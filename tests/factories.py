@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -19,6 +19,8 @@ from apps.messages.models import Message
 from apps.messages.services.accept import accept
 from apps.messages.services.draft import Accepted, Addressee, Draft, Order
 from apps.messages.states import Kind
+from apps.otp.models import Challenge
+from apps.otp.services.issue import Request, issue
 from apps.protocols import dkim
 from apps.protocols.address import Mailbox, parse_mailbox
 from apps.protocols.sender_records import CheckStatus
@@ -108,6 +110,13 @@ def make_accepted(
     }
     use = idempotency.Use(workspace.pk, "send", key, "0" * 64) if key else None
     return accept(caller or make_caller(workspace), Order(Draft(**draft), use))
+
+
+def make_challenge(workspace: Workspace, to: str = "ada@example.com", *, purpose: str = "login") -> Challenge:
+    """A challenge with its mail; the sender's domain must be there."""
+    sender = Mailbox(f"shop@{Domain.objects.of(workspace.pk).earliest('pk').name}")
+    request = Request(parse_mailbox(to), purpose, timedelta(minutes=10), 6, {}, sender)
+    return issue(make_caller(workspace), request, None).challenge
 
 
 def suppress(workspace_id: UUID, email: str) -> Suppression:

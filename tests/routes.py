@@ -44,11 +44,16 @@ def mail_routes() -> list[Route]:
     return [route for route in _routes(get_resolver().url_patterns, "") if route.path.startswith(MOUNTS)]
 
 
-def _routes(patterns: list[Any], prefix: str) -> Iterator[Route]:
+def asset_routes() -> list[Route]:
+    """Each method of each address of assets that asks for a key; they stand below one mount."""
+    return [route for route in _routes(get_resolver().url_patterns, "", "assets") if route.path.startswith("api/v1/")]
+
+
+def _routes(patterns: list[Any], prefix: str, part: str = "mail/") -> Iterator[Route]:
     for pattern in patterns:
         path = f"{prefix}{pattern.pattern}"
         if isinstance(pattern, URLResolver):
-            yield from _routes(pattern.url_patterns, path)
-        elif isinstance(pattern, URLPattern) and "mail/" in path:
+            yield from _routes(pattern.url_patterns, path, part)
+        elif isinstance(pattern, URLPattern) and part in path:
             for method, action in getattr(pattern.callback, "actions", {}).items():
                 yield Route(method.upper(), path, action, pattern.callback.cls)

@@ -37,12 +37,18 @@ ACROSS_WORKSPACES = {
     "apps/domains/services/sending.py": "keys for the delivery of many workspaces' mail at once",
     "apps/assets/services/attaching.py": "delivery asks for the assets of many workspaces' mail at once",
     "apps/assets/services/blobs.py": "the sweep looks for what nothing refers to, whoever it belongs to",
+    "apps/assets/services/links.py": "an address names an asset, and its signature vouches for it",
+    "apps/assets/services/sessions.py": "an address names an upload, and its signature vouches for it",
     "apps/assets/services/sweeping.py": "a job that removes what has expired in every workspace",
+    "apps/templates/admin.py": "the console's pages of one version, whoever it belongs to",
     "apps/suppressions/services.py": "bulk inserts for several workspaces, each row naming its own",
     "apps/batches/admin.py": "the console counts the items of many workspaces' batches at once",
     "apps/messages/api/filters.py": "a subquery that is bound to the outer row's workspace",
     "apps/messages/lists.py": "the console looks for an address in every workspace",
     "apps/messages/services/interventions.py": "an operator stops or frees what waits, whoever it belongs to",
+    "apps/scheduled/services/dispatch.py": "a job that looks for the workspaces in which mail is due",
+    "apps/otp/admin.py": "the console offers the purposes in use, whoever's they are",
+    "apps/otp/services/follow.py": "a tick that follows the challenges of every workspace",
     "apps/messages/services/outcomes.py": "one transaction records what became of many workspaces' mail",
 }
 # The console and the delivery engine work across workspaces by their nature.

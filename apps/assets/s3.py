@@ -1,8 +1,10 @@
 """An S3 bucket as the storage of assets; only imported where ASSETS_URL names one (requirements-s3.txt)."""
 
-from typing import Any
+from typing import Any, ClassVar
 
+from boto3.exceptions import Boto3Error
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 from storages.backends import s3
 
 MEMORY_BYTES = 1024 * 1024
@@ -10,6 +12,8 @@ MEMORY_BYTES = 1024 * 1024
 
 class BucketStorage(s3.S3Storage):
     """Private objects with inert types, and answers that are waited for in seconds and not minutes."""
+
+    failures: ClassVar = (OSError, Boto3Error, BotoCoreError, ClientError)
 
     def __init__(self, **options: Any) -> None:
         addressing = {"addressing_style": "path"} if options.get("endpoint_url") else {}

@@ -3,24 +3,27 @@
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from django.core.files.base import File
 from django.core.files.storage import FileSystemStorage
 
-FILE_MODE, FOLDER_MODE = 0o600, 0o700
+FOLDER_MODE = 0o700
 
 
 class PrivateFolderStorage(FileSystemStorage):
     """Writes to a temporary name, syncs, and renames; a second writer of the same name replaces the file whole."""
+
+    # What its methods raise where it cannot do its work.
+    failures: ClassVar = (OSError,)
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"allow_overwrite": True, **options})
 
     def _save(self, name: str, content: File) -> str:
         target = Path(self.path(name))
-        target.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-        # mkstemp gives 0600. A name with a dot in front is never one of a blob.
+        _make_folder(target.parent)
+        # The file has the mode 0600. A name with a dot in front is never one of a blob.
         descriptor, temporary = tempfile.mkstemp(prefix=".incoming-", dir=target.parent)
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -34,6 +37,13 @@ class PrivateFolderStorage(FileSystemStorage):
             raise
         _sync_folder(target.parent)
         return name
+
+
+def _make_folder(folder: Path) -> None:
+    # `parents=True` would make the folders above with the mode of the umask.
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -3,7 +3,11 @@
 Nothing runs, nothing is fetched unasked, and it belongs to no origin.
 """
 
-from django.http import HttpResponse
+import re
+from typing import IO
+from urllib.parse import quote
+
+from django.http import FileResponse, HttpResponse
 
 PREVIEW_POLICY = "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'"
 # Once somebody has asked for them; the sender may learn from it that, and from where, the mail was looked at.
@@ -29,6 +33,27 @@ def file(content: bytes, name: str, content_type: str) -> HttpResponse:
     answer["Content-Security-Policy"] = FILE_POLICY
     answer["X-Content-Type-Options"] = "nosniff"
     return answer
+
+
+def download(content: IO[bytes], name: str, content_type: str, size: int) -> FileResponse:
+    """A stranger's file, sent in parts and under its own name; whoever sends it closes it."""
+    answer = FileResponse(content, content_type=content_type)
+    for header, value in download_headers(name, content_type, size).items():
+        answer[header] = value
+    return answer
+
+
+def download_headers(name: str, content_type: str, size: int) -> dict[str, str]:
+    """What such an answer says; `name` may be anything (RFC 6266; RFC 8187, section 3.2.1)."""
+    plain = re.sub(r"[^A-Za-z0-9 ._()-]", "_", name)
+    return {
+        "Content-Type": content_type,
+        "Content-Length": str(size),
+        "Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}",
+        "Content-Security-Policy": FILE_POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+    }
 
 
 def source_file(source: bytes, name: object) -> HttpResponse:

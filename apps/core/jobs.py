@@ -27,6 +27,9 @@ class Tick(StrEnum):
     processes at once, is short, and finds its work in rows.
     """
 
+    DISPATCH_SCHEDULED = "apps.scheduled.tasks.dispatch"
+    FOLLOW_CODES = "apps.otp.tasks.follow"
+
 
 CLUSTER_OF = {
     Job.DELIVER: "delivery",

@@ -51,8 +51,8 @@ class Schedule:
 
 
 SCHEDULES = {
-    # A code is worthless after ten minutes.
-    Lane.OTP: Schedule((10, 20, 40, 60, 120), timedelta(minutes=10)),
+    # No code is good for longer; most end earlier, and the message with them (Message.expires_at).
+    Lane.OTP: Schedule((10, 20, 40, 60, 120), timedelta(hours=1)),
     Lane.TRANSACTIONAL: Schedule(
         (
             *(1 * MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 20 * MINUTE, 40 * MINUTE),

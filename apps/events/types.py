@@ -50,6 +50,11 @@ class EventType(models.TextChoices):
     WEBHOOK_DISABLED = "mail.webhook.disabled", "An endpoint gets nothing more"
     WEBHOOK_DELIVERY_SUCCEEDED = "mail.webhook.delivery.succeeded", "An endpoint took an event"
     WEBHOOK_DELIVERY_FAILED = "mail.webhook.delivery.failed", "An endpoint did not take an event"
+    # Ours.
+    SCHEDULED_CREATED = "mail.scheduled.created", "Mail was scheduled for later"
+    SCHEDULED_DISPATCHED = "mail.scheduled.dispatched", "Scheduled mail became a message at its time"
+    SCHEDULED_FAILED = "mail.scheduled.failed", "Scheduled mail was refused at its time and is not sent"
+    SCHEDULED_CANCELED = "mail.scheduled.canceled", "Scheduled mail was called off"
 
 
 class ResourceType(models.TextChoices):

@@ -25,8 +25,9 @@ from apps.core.window import WhenFilter
 from apps.events.models import Event
 from apps.events.types import ResourceType
 from apps.messages.lists import IdSearch, QueueFilter, messages_about, recipients_of
-from apps.messages.models import Attempt, Bounce, Message, MessageContent, Recipient
+from apps.messages.models import Attachment, Attempt, Bounce, Message, MessageContent, Recipient
 from apps.messages.operations import Verb, operate
+from apps.messages.story import SEALED, talk_of
 from apps.messages.waits import EXPLANATIONS, WaitCode
 from apps.suppressions.models import Suppression
 from apps.workspaces.admin import WorkspaceFilter
@@ -85,6 +86,7 @@ class MessageAdmin(IdSearch, ReadOnlyAdmin):
             (list_link(Attempt, "attempts", message_id=message.pk),),
             (list_link(Bounce, "bounces", message_id=message.pk),),
             (list_link(Recipient, "recipients", message_id=message.pk),),
+            (list_link(Attachment, "attachments", message_id=message.pk),),
         ]
         return format_html_join(" · ", "{}", links)
 
@@ -120,11 +122,31 @@ class MessageContentAdmin(ConfidentialAdmin):
 
     @admin.display(description="text")
     def text_shown(self, content: MessageContent) -> SafeString | str:
-        return verbatim(content.text)
+        return SEALED if content.is_sealed else verbatim(content.text)
 
     @admin.display(description="HTML source")
     def html_shown(self, content: MessageContent) -> SafeString | str:
-        return verbatim(content.html)
+        return SEALED if content.is_sealed else verbatim(content.html)
+
+
+@admin.register(Attachment)
+class AttachmentAdmin(IdSearch, ReadOnlyAdmin):
+    """Which files messages carry; the bytes belong to the assets."""
+
+    id_fields = ("pk", "message_id", "asset_id")
+    list_display = ("filename", "content_type", "size", "message_page", "workspace")
+    list_filter = (WhenFilter, WorkspaceFilter)
+    list_select_related = ("workspace",)
+    search_fields = ("filename",)
+    search_help_text = "An id, the id of a message or of an asset; or a part of the name."
+    fields = ("id", "message_page", "workspace", "position", "filename", "content_type", "size", "checksum", "asset_id")
+
+    def addressed(self, queryset: QuerySet[Any], address: str) -> QuerySet[Any]:
+        return queryset.filter(message__in=recipients_of(address).values("message_id"))
+
+    @admin.display(description="message")
+    def message_page(self, row: Attachment) -> SafeString:
+        return page_link(Message, row.message_id)
 
 
 @admin.register(Recipient)
@@ -265,7 +287,7 @@ class AttemptAdmin(OfRecipient):
             return "-"
         return format_html(
             '<table class="talk"><tr><th>We</th><th>Server</th><th>ms</th></tr>{}</table>',
-            format_html_join("", "<tr><td>{}</td><td>{}</td><td>{}</td></tr>", map(_three, attempt.conversation)),
+            format_html_join("", "<tr><td>{}</td><td>{}</td><td>{}</td></tr>", talk_of(attempt.conversation)),
         )
 
 
@@ -314,9 +336,3 @@ def _why(row: Recipient) -> str:
 
 def _shortened(text: str) -> str:
     return text if len(text) <= SUBJECT_SHOWN else f"{text[:SUBJECT_SHOWN]}…"
-
-
-def _three(line: Any) -> tuple[Any, Any, Any]:
-    if isinstance(line, list) and len(line) == 3:
-        return line[0], line[1], line[2]
-    return line, "", ""

@@ -1,4 +1,4 @@
-"""A message's events told as a timeline and as log lines."""
+"""A message's events told as a timeline and as log lines, and its attempts as conversations."""
 
 from typing import Any
 
@@ -12,6 +12,7 @@ LEVELS = {
     EventType.MESSAGE_FAILED: "error",
     EventType.MESSAGE_BOUNCED: "error",
 }
+SEALED = "Nobody is shown the text of a one-time code."
 
 
 def timeline_item(event: Event) -> dict[str, Any]:
@@ -42,3 +43,9 @@ def sentence(event: Event) -> str:
     if recipient:
         text += f", for {recipient}"
     return f"{text}: {said}" if said else text
+
+
+def talk_of(conversation: object) -> list[tuple[object, object, object]]:
+    """An attempt's conversation as `(we, server, milliseconds)`; a line of any other form is shown as it is."""
+    lines = conversation if isinstance(conversation, list) else []
+    return [tuple(line) if isinstance(line, list) and len(line) == 3 else (line, "", "") for line in lines]

@@ -3,3 +3,4 @@ from django.apps import AppConfig
 
 class OtpConfig(AppConfig):
     name = "apps.otp"
+    verbose_name = "One-time codes"

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import connections
+from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, Playwright, sync_playwright
 
 from apps.delivery.services.drain import drain
@@ -71,13 +73,16 @@ def complaints() -> list[str]:
 
 
 @pytest.fixture
-def page(context: BrowserContext, complaints: list[str]) -> Page:
-    """A page of an operator who has signed in."""
-    create_operator("ops@example.com", password=PASSWORD)
+def page(context: BrowserContext, complaints: list[str], live_server: Any) -> Page:
+    """A page of an operator who has signed in. The form for that has its tests; here only its cookie is needed."""
+    visitor = Client()
+    visitor.force_login(create_operator("ops@example.com", password=PASSWORD))
+    cookie = visitor.cookies[settings.SESSION_COOKIE_NAME]
+    context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": live_server.url}])
     page = context.new_page()
     page.on("console", lambda said: complaints.append(said.text) if said.type in {"error", "warning"} else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    sign_in(page)
+    page.goto("/admin/")
     return page
 
 

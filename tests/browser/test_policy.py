@@ -12,7 +12,7 @@ from apps.keys.models import ApiKey
 from apps.messages.models import Message, Recipient
 from apps.suppressions.models import Suppression
 from apps.workspaces.models import User, Workspace
-from tests.browser.conftest import PHONE, keep_screenshot
+from tests.browser.conftest import PHONE, keep_screenshot, sign_in
 from tests.console.conftest import capture, hold
 from tests.console.test_pages import MODELS, url
 from tests.factories import make_domain, make_key, make_message, make_workspace, suppress
@@ -58,6 +58,8 @@ def test_signing_out_and_in_loads_without_a_complaint(page: Page, rows: Rows, co
     page.get_by_label("Password").fill("wrong")
     page.get_by_role("button", name="Log in").click()
     page.get_by_text("Please enter the correct email").wait_for()
+    sign_in(page)
+    assert page.title() == "Operator console | StackShift Mail"
     assert complaints == []
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from apps.delivery.services.drain import drain
+from tests.conftest import environment_of_the_database
 from tests.factories import make_key, make_workspace
 from tests.fakes.dns_server import DnsServer
 from tests.journeys.processes import ROOT
@@ -38,10 +39,11 @@ class Client:
 
     def __init__(self, version: str, url: str, key: str) -> None:
         self.version = version
+        origin = url.removesuffix("/v1").removesuffix("/api")
         environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(installed(version))}
         self._process = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("published_client.py"))],
-            env={**environment, "CLIENT_KEY": key, "CLIENT_MAIL_URL": url},
+            env={**environment, "CLIENT_KEY": key, "CLIENT_MAIL_URL": url, "CLIENT_URL": f"{origin}/api/v1"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -79,14 +81,24 @@ def installed(version: str) -> Path:
     return folder
 
 
-@pytest.fixture
-def server(process_environment: dict[str, str], tmp_path: Path) -> Iterator[Platform]:
-    with (
-        DnsServer() as dns,
-        Platform(process_environment, tmp_path, mail_port=2525, dns=dns, MAIL_TRANSPORT="capture") as live,
-    ):
+@pytest.fixture(scope="module")
+def running(
+    django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Platform]:
+    """One server for all tests of a module: it keeps nothing between two requests but its connections."""
+    with django_db_blocker.unblock():
+        environment = environment_of_the_database()
+    folder = tmp_path_factory.mktemp("clients")
+    with DnsServer() as dns, Platform(environment, folder, mail_port=2525, dns=dns, MAIL_TRANSPORT="capture") as live:
         live.start_web()
         yield live
+
+
+@pytest.fixture
+def server(running: Platform, transactional_db: None) -> Platform:
+    """In front of a database and a DNS that are empty when the test begins."""
+    running.dns.clear()
+    return running
 
 
 @pytest.fixture

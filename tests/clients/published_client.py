@@ -7,14 +7,19 @@ import json
 import os
 import sys
 from functools import reduce
+from pathlib import Path
 
 from stackshift import StackShift
 from stackshift.client import StackShiftAPIError
 
-client = StackShift(api_key=os.environ["CLIENT_KEY"], mail_base_url=os.environ["CLIENT_MAIL_URL"])
+client = StackShift(
+    api_key=os.environ["CLIENT_KEY"], base_url=os.environ["CLIENT_URL"], mail_base_url=os.environ["CLIENT_MAIL_URL"]
+)
 for line in sys.stdin:
     name, positional, named = json.loads(line)
-    call = reduce(getattr, name.split("."), client.mail)
+    # Mail's methods are named without `mail`; bytes come as the name of a file that holds them.
+    call = reduce(getattr, name.split("."), client if name.startswith("assets.") else client.mail)
+    positional = [Path(item["bytes_of"]).read_bytes() if isinstance(item, dict) else item for item in positional]
     try:
         answer = {"result": call(*positional, **named)}
     except StackShiftAPIError as error:

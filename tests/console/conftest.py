@@ -19,9 +19,12 @@ from apps.keys.models import IdempotencyKey
 from apps.messages.models import Attempt, Bounce, Message, Recipient
 from apps.messages.states import AttemptStatus, BounceSource, BounceType, Status
 from apps.messages.waits import WaitCode
+from apps.otp.models import Challenge
 from apps.workspaces.models import Member, User, Workspace
 from apps.workspaces.services import create_operator
-from tests.factories import make_domain, make_key, make_message, make_workspace, suppress
+from tests.assets.rows import make_everything
+from tests.factories import make_challenge, make_domain, make_key, make_message, make_workspace, suppress
+from tests.templates.making import make_template
 
 HOSTILE = '"><img src=x onerror=alert(1)>'
 MAIL = (
@@ -115,6 +118,8 @@ def everything(staff: User) -> Workspace:
     }
     Attempt(**about, **attempt).save(force_insert=True)
     Bounce(**about, **bounce).save(force_insert=True)
+    make_challenge(workspace, purpose=HOSTILE)
+    Challenge.objects.of(workspace.pk).update(metadata={"a": HOSTILE})
     suppress(workspace.pk, "grace@example.com")
     batch = Batch(workspace=workspace, type=BatchType.MESSAGE, from_email=HOSTILE, from_name=HOSTILE, created_at=now)
     batch.save(force_insert=True)
@@ -122,12 +127,14 @@ def everything(staff: User) -> Workspace:
     BatchItem(workspace=workspace, batch=batch, index=0, to=[HOSTILE], idempotency_key=HOSTILE, **refused).save()
     record([NewEvent(workspace.pk, EventType.DOMAIN_FAILED, ResourceType.DOMAIN, domain.pk, data={"a": HOSTILE})])
     capture(workspace, subject=HOSTILE, source=b"Subject: " + HOSTILE.encode() + b"\r\n\r\n" + HOSTILE.encode())
+    make_template(workspace, name=HOSTILE, subject=HOSTILE, html=f"<p>{HOSTILE}</p>", text=HOSTILE, description=HOSTILE)
     Destination.objects.create(
         key=HOSTILE, failures=2, paused_until=now + timedelta(hours=1), last_error=HOSTILE, updated_at=now
     )
     Drain.objects.create(host=HOSTILE, pid=1, started_at=now, beat_at=now)
     Member.objects.create(workspace=workspace, user=User.objects.create_user("dev@example.com", name=HOSTILE))
     Group.objects.create(name=HOSTILE)
+    make_everything(workspace, HOSTILE)
     LogEntry.objects.create(
         user=staff,
         content_type=ContentType.objects.get_for_model(Message),

@@ -357,6 +357,8 @@ def _copy(model: type[Model], number: int) -> Model:
         is_word = isinstance(field, CharField | TextField) and not field.choices and field.name in unique
         if field.primary_key or field.unique or is_word:
             setattr(row, field.attname, _another(field))
+        elif field.name == "slug_key":
+            setattr(row, field.attname, _another(field))  # unique among those that are not deleted
         elif field.name == "state":
             row.state = "retiring"  # type: ignore[attr-defined]  # a domain may have many of these keys
         elif field.name in {"number", "index"}:

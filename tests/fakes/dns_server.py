@@ -114,6 +114,10 @@ class DnsServer:
         """Leaves aliases to other zones unfinished, as a server does that knows its own zone alone."""
         self._own = _absolute(name)
 
+    def clear(self) -> None:
+        """Takes all records away, for a server that outlives a test."""
+        self._records.clear()
+
     def remove(self, name: str, rdtype: str | None = None) -> None:
         """Take the records away; without a type the name no longer exists."""
         for key in [key for key in self._records if key[0] == _absolute(name)]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.journeys.conftest import ONLY_ON
 from tests.journeys.processes import Tree, manage, wait_until
 from tests.journeys.rig import LiveApi, free_port
 from tests.journeys.story import story_of
@@ -61,6 +62,10 @@ def test_quickstart_from_an_empty_folder_twice(quickstart: Quickstart) -> None:
     assert pasted(curl_line(second))["success"] is True
     assert second.terminate() == 0
     assert second.pids() == []
+
+
+# With nothing in its environment it is SQLite that it works on, whatever the other tests work on.
+setattr(test_quickstart_from_an_empty_folder_twice, ONLY_ON, "sqlite")
 
 
 def curl_line(tree: Tree) -> str:

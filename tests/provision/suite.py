@@ -1,17 +1,23 @@
-"""Runs the whole suite on SQLite and then, what touches the database, on PostgreSQL; says at the end what was skipped.
+"""Runs the whole suite on SQLite and beside it, what touches the database, on PostgreSQL; says what was skipped.
+
+Many tests wait for processes, servers and clocks: one half after the other would leave the machine idle for half of
+the time. What PostgreSQL has to say is kept back until SQLite is done.
 
 `python -m tests.provision.suite [PYTEST ARGUMENTS]`, which is `make test`.
 """
 
+import contextlib
 import os
+import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tests.provision import postgres
 
-PARALLEL = ("-n", "2", "--quiet")
+# Each worker begins with a share of neighbours, which use the same servers, and helps the others when it is done.
+PARALLEL = ("-n", "2", "--dist", "worksteal", "--quiet")
 # Pure functions, wire protocols, and what a browser makes of pages that both databases have been asked for already.
 ONCE = (
     *("--ignore=tests/protocols", "--ignore=tests/browser"),
@@ -22,29 +28,50 @@ NOTHING_COLLECTED = 5
 
 def main(arguments: Sequence[str]) -> int:
     postgres.stop_on_sigterm()
-    with tempfile.TemporaryDirectory(prefix="stackshift-suite-") as folder:
-        report = Path(folder) / "skipped"
+    with tempfile.TemporaryDirectory(prefix="stackshift-suite-") as name, contextlib.ExitStack() as stack:
+        report, later, code = Path(name) / "skipped", Path(name) / "postgresql", 0
         report.touch()
-        codes = [_pytest("SQLite", arguments, os.environ, report), _on_postgres(arguments, report)]
+        _say("\n== SQLite")
+        halves = [stack.enter_context(_pytest(arguments, {**os.environ, "SKIP_REPORT": str(report)}))]
+        try:
+            url = stack.enter_context(postgres.database_url())
+        except postgres.Unavailable as reason:
+            report.write_text(f"everything on PostgreSQL ({reason})\n")
+            code = int(os.environ.get("REQUIRE_ALL") == "1")
+        else:
+            env = {**postgres.environment(url), "SKIP_REPORT": str(report)}
+            halves.append(stack.enter_context(_pytest([*ONCE, *arguments], env, output=later)))
+        codes = [_ended(half) for half in halves]
+        if later.exists():
+            _say(f"\n== PostgreSQL\n{later.read_text(errors='replace')}")
         _close(report)
-    return next((code for code in codes if code), 0)
+    return next((code for code in (*codes, code) if code), 0)
 
 
-def _on_postgres(arguments: Sequence[str], report: Path) -> int:
-    try:
-        with postgres.database_url() as url:
-            return _pytest("PostgreSQL", [*ONCE, *arguments], postgres.environment(url), report)
-    except postgres.Unavailable as reason:
-        with report.open("a") as lines:
-            lines.write(f"everything on PostgreSQL ({reason})\n")
-        return int(os.environ.get("REQUIRE_ALL") == "1")
-
-
-def _pytest(name: str, arguments: Sequence[str], env: Mapping[str, str], report: Path) -> int:
-    _say(f"\n== {name}")
+@contextlib.contextmanager
+def _pytest(
+    arguments: Sequence[str], env: Mapping[str, str], *, output: Path | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """One half of the suite, which ends with us."""
     command = [sys.executable, "-m", "pytest", *PARALLEL, *arguments]
-    code = postgres.run(command, {**env, "SKIP_REPORT": str(report)})
-    return 0 if code == NOTHING_COLLECTED else code
+    with output.open("wb") if output else contextlib.nullcontext() as file:
+        half = subprocess.Popen(command, env=env, stdout=file, stderr=file)
+    try:
+        yield half
+    finally:
+        if half.poll() is None:
+            half.terminate()
+            half.wait()
+
+
+def _ended(half: subprocess.Popen[bytes]) -> int:
+    """The exit code; a Ctrl-C is left to pytest, which shares our terminal."""
+    while True:
+        try:
+            code = half.wait()
+        except KeyboardInterrupt:
+            continue
+        return 0 if code == NOTHING_COLLECTED else code
 
 
 def _close(report: Path) -> None:

@@ -23,14 +23,6 @@ from apps.assets.models import Asset, Blob, UploadPart
 from apps.assets.services.receiving import Received
 from apps.core import clock
 
-try:
-    from boto3.exceptions import Boto3Error
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    FAILURES: tuple[type[Exception], ...] = (OSError, Boto3Error, BotoCoreError, ClientError)
-except ImportError:  # no S3
-    FAILURES = (OSError,)
-
 logger = logging.getLogger(__name__)
 # An upload is at an end long before, and an operator who deleted by mistake has no bytes to get back after it.
 KEEP = timedelta(hours=1)
@@ -90,8 +82,11 @@ def open_file(blob: Blob) -> IO[bytes]:
         return file
 
 
-def let_go(blob_id: UUID, *, keep: timedelta = KEEP) -> None:
-    """Something stopped referring to the blob; in that transaction. Its bytes stay a little longer."""
+def let_go(blob_id: UUID | None, *, keep: timedelta = KEEP) -> None:
+    """Something is about to stop referring to the blob: its bytes stay a little longer.
+
+    Not in a transaction that has taken another blob or an asset, lest two wait for each other in a circle.
+    """
     until = Greatest("keep_until", clock.now() + keep)
     Blob.objects.across_workspaces().filter(pk=blob_id).update(keep_until=until)
 
@@ -163,6 +158,6 @@ def _answering() -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise
-    except FAILURES as error:
+    except getattr(storage(), "failures", (OSError,)) as error:
         logger.error("the storage of assets failed: %s", type(error).__name__)
         raise StorageUnavailable from error

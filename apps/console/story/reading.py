@@ -12,6 +12,7 @@ from apps.core import clock
 from apps.events.models import Event
 from apps.messages.models import Attempt, Bounce, Message, Recipient
 from apps.messages.operations import Verb
+from apps.messages.story import talk_of
 from apps.protocols.reply import Fault, explanation_of
 
 MAX_ATTEMPTS = 25
@@ -78,17 +79,11 @@ def _entries(message: Message) -> list[LogEntry]:
 
 
 def _try(attempt: Attempt, bounce: Bounce | None) -> Try:
-    talk = attempt.conversation if isinstance(attempt.conversation, list) else []
     return Try(
         row=attempt,
-        lines=[_three(line) for line in talk],
+        lines=talk_of(attempt.conversation),
         reply_class=CLASSES.get(attempt.fault, attempt.fault),  # type: ignore[call-overload]  # a word of the database, as the keys are
         explanation=explanation_of(attempt.rule),
         # A bounce ends a recipient, so it belongs to a try that failed.
         bounce=bounce if attempt.status == "failed" else None,
     )
-
-
-def _three(line: object) -> tuple[object, object, object]:
-    """`[command, reply, milliseconds]`; a line of any other form is shown as it is."""
-    return (line[0], line[1], line[2]) if isinstance(line, list) and len(line) == 3 else (line, "", "")

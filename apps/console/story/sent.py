@@ -13,6 +13,7 @@ from apps.delivery.compose import Stored, letter_of, load
 from apps.delivery.inbox.letter import Letter, printable_source, read
 from apps.delivery.services.prepare import keys_of
 from apps.messages.models import Message
+from apps.messages.story import SEALED
 from apps.workspaces.models import User
 
 TABS = ("html", "text", "headers", "source", "attachments")
@@ -22,7 +23,6 @@ REFUSED = "Was refused a look at what was sent."
 UNSIGNED_TEST = "It carries no signature: it was accepted without a verified domain, for a test key."
 UNSIGNED_NOW = "Shown without its signature: the key of the sender's domain is gone, or cannot be opened."
 SIGNED_ANEW = "Shown with the signature of the domain's present key: the one of that time is gone."
-SEALED = "Nobody is shown the text of a one-time code."
 UNREADABLE = "It cannot be composed: {}"
 
 

@@ -34,12 +34,12 @@ class RequestIdMiddleware:
 
 
 class ApiMiddleware:
-    """Answers the mail API's addresses without what stands further in: sessions, cookies, CSRF and pages.
+    """Answers the API's addresses without what stands further in: sessions, cookies, CSRF and pages.
 
     Keys are the API's only credentials. That a cookie cannot be one is so by construction, and costs nothing.
     """
 
-    PREFIXES = ("/v1/mail/", "/api/v1/mail/")
+    PREFIXES = ("/v1/mail/", "/api/v1/mail/", "/api/v1/assets", "/uploads/", "/downloads/")
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -49,7 +49,9 @@ class ApiMiddleware:
             return self.get_response(request)
         request.get_host()  # raises DisallowedHost, as CommonMiddleware does for pages
         response = self._answer(request)
-        response["Content-Length"] = str(len(response.content))
+        if response.streaming:  # a file, whose view knows its length and sends none of it to HEAD
+            return response
+        response["Content-Length"] = response.headers.get("Content-Length", str(len(response.content)))
         if request.method == "HEAD":
             response.content = b""
         return response
@@ -62,5 +64,6 @@ class ApiMiddleware:
         except Resolver404:
             return not_found(request)
         response: Any = match.func(request, *match.args, **match.kwargs)
-        response.render()
+        if hasattr(response, "render"):  # all but files
+            response.render()
         return cast(HttpResponse, response)

@@ -80,8 +80,8 @@ class EnvelopeSchema(AutoSchema):
 
 
 def only_v1(endpoints: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """The same routes are mounted twice; the document shows them once."""
-    return [endpoint for endpoint in endpoints if endpoint[0].startswith("/v1/mail/")]
+    """Mail's routes are mounted twice, and the document shows them once; the assets' have one base."""
+    return [endpoint for endpoint in endpoints if endpoint[0].startswith(("/v1/mail/", "/api/v1/assets"))]
 
 
 def add_error_component(result: dict[str, Any], generator: Any, request: Any, public: Any) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.core.validators import ProhibitNullCharactersValidator
@@ -74,14 +74,15 @@ class StrictBooleanField(serializers.BooleanField):
 
 
 class TimeField(serializers.DateTimeField):
-    """RFC 3339 with a zone in, UTC with `Z` out."""
+    """RFC 3339 with a zone in, which becomes UTC; UTC with `Z` out."""
 
     def to_internal_value(self, value: Any) -> datetime:
         if not isinstance(value, str) or len(value) > 40 or not RFC_3339.fullmatch(value):
             raise serializers.ValidationError("must be an RFC 3339 time with a zone, such as 2026-05-12T09:00:00Z")
         try:
             moment = parse_datetime(value.upper())
-        except ValueError:
+            moment = moment.astimezone(UTC) if moment else None
+        except (ValueError, OverflowError):  # such as midnight of the year 1, east of Greenwich
             moment = None
         if moment is None:
             raise serializers.ValidationError("is not a date and time that exists")

@@ -180,10 +180,10 @@ class _Maker:
         return parse_mailbox(text)
 
     def _content(self, data: Mapping[str, Any]) -> Content:
-        if "data" not in data:
+        if "template" not in data:
             return Content(data["subject"], data.get("text") or None, data.get("html") or None)
         template = self._circumstances.template or self._template(data["template"], data.get("version_id"))
-        rendered = template.render(data["data"])
+        rendered = template.render(data.get("data", {}))
         return Content(rendered.subject, rendered.text or None, rendered.html or None, template)
 
     def _template(self, reference: str, version_id: str | None) -> Prepared:

@@ -2,19 +2,17 @@
 
 from typing import Any
 
-import orjson
 from django.core.validators import validate_slug
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.core.api.serializers import StrictBooleanField, StrictCharField, WireSerializer
 from apps.messages.api.fields import AddressField, AddressListField, HeadersField, TextMapField
 from apps.protocols.mime_attachments import AttachmentError, check_content_type, check_filename
 from apps.protocols.text import TextError, check_text
+from apps.templates.api.serializers import DataField
 
 MAX_SUBJECT = 998
 MAX_ATTACHMENTS = 10
-MAX_DATA_BYTES = 256_000
 SCENARIOS = ("delivered", "delayed", "bounced", "complained")
 
 
@@ -53,22 +51,6 @@ class ContentTypeField(StrictCharField):
         except AttachmentError as error:
             raise serializers.ValidationError(error.reason) from error
         return content_type
-
-
-@extend_schema_field({"type": "object", "additionalProperties": True})
-class DataField(serializers.Field):
-    """The values of a template's variables; their names and shape belong to the caller."""
-
-    def to_internal_value(self, data: Any) -> dict[str, Any]:
-        if not isinstance(data, dict):
-            raise serializers.ValidationError("must be an object with a value for each variable")
-        try:
-            size = len(orjson.dumps(data))
-        except TypeError:
-            raise serializers.ValidationError("holds a number that does not fit into 64 bits") from None
-        if size > MAX_DATA_BYTES:
-            raise serializers.ValidationError(f"may have at most {MAX_DATA_BYTES} bytes as JSON")
-        return data
 
 
 class AttachmentRequest(WireSerializer):

@@ -27,6 +27,7 @@ from apps.messages.models import Attachment, Attempt, Bounce, Message, Recipient
 from apps.messages.services.accept import accept
 from apps.messages.services.draft import Accepted, Order
 from apps.templates.services.happenings import test_sent
+from apps.templates.services.rendering import prepare
 
 # One for all requests: they keep nothing, and building their fields costs more than using them.
 _ACCEPTED = resources.AcceptedResource()
@@ -54,6 +55,7 @@ class SendViewSet(WorkspaceViewSet):
     @extend_schema(request=TestSendRequest, responses={202: resources.TestSentResource})
     def test_send(self, request: Request, id: str) -> Response:
         """Sends a template with sample data to addresses of your own, with an event that says so."""
+        prepare(self.workspace_id, id)  # before the body, about which a stranger is told nothing
         body: Any = request.data
         _TEST_SEND.run_validation(body)
         order = read_order(SEND_TEMPLATE, {**body, "template": id}, self.caller)

@@ -25,7 +25,7 @@ from apps.workspaces.errors import DailyLimitExceeded, HourlyLimitExceeded, Send
 # `bounces.` and the domain have to fit into a name of 253 octets.
 LONGEST_DOMAIN = 245
 # How often a limit may turn out to be used up by others while we fit into what is left of it.
-MOST_FITTINGS = 3
+MOST_FITTINGS = 30
 
 Answer = Accepted | Problem
 # Further rows for the same transaction, made when the answers are known.

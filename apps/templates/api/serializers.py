@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import orjson
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.core.api.serializers import StrictCharField, TimeField, WireSerializer
@@ -11,6 +13,7 @@ from apps.templates.models import MAX_DESCRIPTION, MAX_NAME, MAX_SLUG, Status, T
 from apps.templates.services.diagnostics import Diagnosis, Severity
 
 MAX_SUBJECT_SOURCE = 2_000
+MAX_DATA_BYTES = 256_000
 STREAM_TYPES = ("transactional", "broadcast")
 
 
@@ -51,6 +54,12 @@ class DataField(serializers.JSONField):
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         if not isinstance(data, dict):
             raise serializers.ValidationError("must be an object")
+        try:
+            size = len(orjson.dumps(data))
+        except TypeError:
+            raise serializers.ValidationError("holds a number that does not fit into 64 bits") from None
+        if size > MAX_DATA_BYTES:
+            raise serializers.ValidationError(f"may have at most {MAX_DATA_BYTES} bytes as JSON")
         return data
 
 
@@ -133,6 +142,7 @@ class TemplateResource(TemplateSummary):
     def get_text(self, row: Template) -> str | None:
         return row.active_version.text or None if row.active_version else None
 
+    @extend_schema_field(VersionSummary(many=True))
     def get_versions(self, row: Template) -> Sequence[dict[str, Any]]:
         return list(VersionSummary(self.context["versions"], many=True).data)
 

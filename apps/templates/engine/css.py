@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 import css_inline
 
+from apps.core.errors import Problem
+from apps.templates.engine.compiled import Part, compile_part
 from apps.templates.engine.limits import MAX_SOURCE_BYTES
 from apps.templates.engine.markup import RAW_TEXT, VOID, Tag, Text, read
 from apps.templates.engine.scanner import Kind, Piece, scan
@@ -51,12 +53,14 @@ def inline(source: str) -> Inlined:
         return Inlined(source, refusal)
     try:
         inliner = css_inline.CSSInliner(load_remote_stylesheets=False, keep_at_rules=True, keep_link_tags=True)
-        done = hidden.shown(_without_added(source, inliner.inline(hidden.text)))
+        result = _without_added(source, inliner.inline(hidden.text))
     except (css_inline.InlineError, ValueError):
         return Inlined(source, "the style sheet cannot be read")
+    done = hidden.shown(result)
     if len(done.encode()) > MAX_SOURCE_BYTES:
         return Inlined(source, f"the HTML would grow to more than {MAX_SOURCE_BYTES:,} bytes")
-    if not _is_faithful(source, done):
+    is_same = hidden.order(hidden.text) == hidden.order(result)
+    if not is_same or _outline(hidden.text) != _outline(result, like=hidden.text) or not _can_be_read(done):
         return Inlined(source, "the HTML is not well formed, and inlining would move parts of it")
     return Inlined(done)
 
@@ -76,6 +80,17 @@ class _Hidden:
         """The inliner's result with the markup back in its places."""
         number = rf"{self._key}(\d+)z"
         return re.sub(rf"<!--{number}-->|{number}", lambda found: self._markup[int(found[1] or found[2])], text)
+
+    def order(self, text: str) -> list[str]:
+        """The hidden markup as it stands in a text; the inliner sorts the attributes of a tag, which may differ."""
+        word = re.compile(rf"{self._key}\d+z")
+        found: list[str] = []
+        for token in read(text):
+            if isinstance(token, Tag):
+                found += sorted(" ".join(word.findall(attribute.value)) for attribute in token.attributes)
+            else:
+                found += word.findall(text, token.start, token.end)
+        return [words for words in found if words]
 
     def _written(self, source: str, pieces: list[Piece]) -> str:
         count, parts = 0, []
@@ -157,27 +172,27 @@ def _without_added(source: str, done: str) -> str:
     return done if "<tbody" in source.lower() else ADDED.sub("", done)
 
 
-def _is_faithful(source: str, done: str) -> bool:
-    """Whether the inliner left everything where it was."""
+def _can_be_read(source: str) -> bool:
     try:
-        before, after = ([s[p.start : p.end] for p in scan(s) if p.kind is not Kind.TEXT] for s in (source, done))
-    except ValueError:
+        compile_part(Part.HTML, source)
+    except Problem:
         return False
-    return before == after and _outline(source, like=source) == _outline(done, like=source)
+    return True
 
 
-def _outline(source: str, *, like: str) -> tuple[list[str], str]:
-    """The names of the tags, ends too unless `like` leaves such ends out, and all of the text without blanks."""
-    left_out = _ends_left_out(like)
-    names, texts = [], []
+def _outline(source: str, *, like: str = "") -> list[str]:
+    """Tags and texts in their order, without blanks, and without ends where it or `like` leaves such ends out."""
+    left_out = _ends_left_out(like or source)
+    found = [""]
     for token in read(source):
         if isinstance(token, Tag):
             if token.name not in IMPLIED and not (token.is_closing and token.name in left_out):
-                names.append(f"{'/' * token.is_closing}{token.name}")
+                found += [f"<{'/' * token.is_closing}{token.name}>", ""]
         elif isinstance(token, Text) and token.within != "style":
             text = source[token.start : token.end]
-            texts.append(text if token.within in RAW_TEXT - {"title", "textarea"} else html.unescape(text))
-    return names, BLANKS.sub("", "".join(texts))
+            is_raw = token.within in RAW_TEXT - {"title", "textarea"}
+            found[-1] += BLANKS.sub("", text if is_raw else html.unescape(text))
+    return found
 
 
 def _ends_left_out(source: str) -> frozenset[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from liquid import Environment
 from liquid.ast import BlockNode, Node
-from liquid.builtin.expressions import Path
+from liquid.builtin.expressions import FilteredExpression, Path
 from liquid.builtin.expressions.logical import (
     ContainsExpression,
     EqExpression,
@@ -21,6 +21,7 @@ from liquid.builtin.expressions.logical import (
 )
 from liquid.builtin.expressions.primitive import Blank, Empty, Nil, RangeLiteral
 from liquid.builtin.tags.for_tag import ForNode
+from liquid.exceptions import UnknownFilterError
 from liquid.expression import Expression
 from liquid.token import TOKEN_COMMENT, TOKEN_CONTENT, TOKEN_EXPRESSION, TOKEN_ILLEGAL, TOKEN_OUTPUT, TOKEN_TAG, Token
 
@@ -117,7 +118,9 @@ def _limit_expression(expression: Expression) -> int:
     while stack:
         item = stack.pop()
         steps += STEPS_PER_EXPRESSION
-        if isinstance(item, RangeLiteral):
+        if isinstance(item, FilteredExpression):
+            _check_filters(item)
+        elif isinstance(item, RangeLiteral):
             item.__class__ = BoundedRange
         elif isinstance(item, COMPARISONS) and not isinstance(item.right, Nil | Empty | Blank):
             for side in (item.left, item.right):
@@ -125,6 +128,13 @@ def _limit_expression(expression: Expression) -> int:
                     side.__class__ = NeededPath
         stack.extend(item.children())
     return steps
+
+
+def _check_filters(expression: FilteredExpression) -> None:
+    """The library looks filters up when it renders; a template with an unknown one is not to be saved at all."""
+    for used in expression.filters or ():
+        if used.name not in ESCAPED.filters:
+            raise UnknownFilterError(f"unknown filter '{used.name[:40]}'", token=used.token)
 
 
 def tokens(source: str) -> Iterator[Token]:

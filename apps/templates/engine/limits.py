@@ -21,7 +21,7 @@ MAX_SUBJECT = 998
 MAX_TAGS = 30_000
 
 # One step is about a tenth of a microsecond, so that the dearest rendering that is allowed takes about 0.1 s.
-MAX_STEPS = 1_000_000
+MAX_STEPS = 700_000
 STEPS_PER_NODE = 10
 STEPS_PER_EXPRESSION = 8
 STEPS_PER_FILTER = 20

@@ -1,0 +1,155 @@
+"""Takes mail for later: everything about it is checked now, so that its caller is still there to hear what is wrong.
+
+Suppressions and limits are left for its time; nobody knows them today.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError
+
+from apps.core import clock
+from apps.core.errors import Invalid, Problem
+from apps.core.ids import new_id
+from apps.core.rows import insert_all
+from apps.domains.errors import DomainNotVerified
+from apps.domains.services.sending import require_verified
+from apps.events.models import Event
+from apps.events.services import rows_of
+from apps.events.types import EventType
+from apps.keys import idempotency
+from apps.keys.errors import IdempotencyConflict
+from apps.keys.idempotency import Use
+from apps.keys.services import Caller
+from apps.messages.services.admission import Admission, ask
+from apps.messages.services.draft import Draft, Enclosure, Order
+from apps.scheduled.models import Scheduled
+from apps.scheduled.services.happenings import event
+from apps.scheduled.states import Kind, Status
+from apps.scheduled.timing import FURTHEST, GRACE
+from apps.workspaces.errors import SendingDisabled
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a caller wants sent, and when."""
+
+    send_at: datetime
+    kind: Kind
+    payload: Mapping[str, Any]
+    order: Order
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    row: Scheduled
+    idempotency_status: str
+
+    @property
+    def is_replay(self) -> bool:
+        return self.idempotency_status == "replayed"
+
+
+def create(caller: Caller, wish: Wish) -> Made:
+    """Stores mail for later, or finds what an earlier request with its key made.
+
+    Raises Invalid, IdempotencyConflict, the Problem that stands for a draft, SendingDisabled, DomainNotVerified; then
+    nothing is stored and the key may be used again.
+    """
+    admission = _admission(caller, wish.order)
+    if (earlier := _earlier(caller, wish.order.use, admission)) is not None:
+        return earlier
+    draft = _checked(caller, wish, admission)
+    row = _row(caller, wish, draft)
+    try:
+        _store(row, wish.order.use)
+    except IntegrityError:
+        # Another request with the key was faster, by less than our own look could see.
+        if (earlier := _earlier(caller, wish.order.use, _admission(caller, wish.order))) is None:
+            raise
+        return earlier
+    return Made(row, "created" if wish.order.use else "none")
+
+
+def check_time(send_at: datetime, now: datetime) -> None:
+    """`now` is the database's time, by which mail is dispatched. Raises Invalid."""
+    if send_at < now - GRACE:
+        raise Invalid({"sendAt": [f"is in the past; it is {clock.wire_time(now)} now"]})
+    if send_at > now + FURTHEST + GRACE:
+        raise Invalid({"sendAt": [f"may be at most {FURTHEST.days} days ahead"]})
+
+
+def _admission(caller: Caller, order: Order) -> Admission:
+    domains = {order.draft.sender.domain} if isinstance(order.draft, Draft) else set()
+    return ask(caller.workspace_id, domains=domains, keys=(), uses=[order.use] if order.use else [])
+
+
+def _earlier(caller: Caller, use: Use | None, admission: Admission) -> Made | None:
+    if use is None or (found := admission.earlier.get(use.key)) is None:
+        return None
+    scheduled_id, fingerprint = found
+    if fingerprint != use.fingerprint:
+        raise IdempotencyConflict(
+            "This idempotency key was used for another request; use a new key for new mail.",
+            details={"scheduledId": str(scheduled_id)},
+        )
+    row: Scheduled = Scheduled.objects.of(caller.workspace_id).get(pk=scheduled_id)
+    return Made(row, "replayed")
+
+
+def _checked(caller: Caller, wish: Wish, admission: Admission) -> Draft:
+    check_time(wish.send_at, admission.now)
+    draft = wish.order.draft
+    if isinstance(draft, Problem):
+        raise draft
+    if caller.is_suspended:
+        raise SendingDisabled
+    name = draft.sender.domain
+    try:
+        require_verified(name, admission.domains.get(name))
+    except DomainNotVerified:
+        if not caller.is_test:  # nothing that a test key sends leaves this server
+            raise
+    return draft
+
+
+def _row(caller: Caller, wish: Wish, draft: Draft) -> Scheduled:
+    now, use = clock.now(), wish.order.use
+    return Scheduled(
+        id=new_id(),
+        workspace_id=caller.workspace_id,
+        status=Status.SCHEDULED.value,
+        kind=wish.kind.value,
+        send_at=wish.send_at,
+        due_at=wish.send_at,
+        payload=_kept(wish.payload, draft.attachments),
+        template_version_id=draft.origin.template_version_id,
+        subject=draft.subject,
+        recipients="".join(f"\n{addressee.mailbox.email}" for addressee in draft.recipients) + "\n",
+        size=draft.size,
+        idempotency_key=use.key if use else "",
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def _kept(payload: Mapping[str, Any], enclosures: Sequence[Enclosure]) -> dict[str, Any]:
+    """The payload with uploads named by their assets: an upload session is forgotten long before the mail is due."""
+    if not enclosures:
+        return dict(payload)
+    kept = [
+        {name: value for name, value in item.items() if name != "uploadId"} | {"assetId": str(enclosure.asset_id)}
+        for item, enclosure in zip(payload["attachments"], enclosures, strict=True)
+    ]
+    return {**payload, "attachments": kept}
+
+
+def _store(row: Scheduled, use: Use | None) -> None:
+    """Row, event and key, all or nothing. Raises IntegrityError."""
+    values = {field.attname: getattr(row, field.attname) for field in Scheduled._meta.concrete_fields}
+    created = event(EventType.SCHEDULED_CREATED, row)
+    taken: list[tuple[Use, UUID]] = [(use, row.pk)] if use else []
+    insert_all([(Scheduled, [values]), (Event, rows_of([created], at=row.created_at)), idempotency.part(taken)])
