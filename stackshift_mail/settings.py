@@ -185,6 +185,10 @@ SPECTACULAR_SETTINGS = {
         "DomainStatus": "apps.domains.states.Status.values",
         "DkimKeyState": "apps.domains.states.KeyState.values",
         "TemplateStatus": "apps.templates.models.Status.values",
+        "ScheduledStatus": "apps.scheduled.states.Status.values",
+        "BatchStatus": "apps.batches.states.BatchStatus.values",
+        # Both scheduled mail and batches are of one of these.
+        "ContentKind": "apps.scheduled.states.Kind.values",
         "ChallengeStatus": "apps.otp.states.Status.values",
         "RecordStatus": "apps.domains.api.serializers.RECORD_STATUSES",
     },

@@ -12,9 +12,10 @@ from rest_framework import serializers
 from apps.batches.api.requests import BatchRequest, ItemsField, TemplateBatchRequest
 from apps.core.api.serializers import StrictBooleanField, StrictCharField
 from apps.domains.api.serializers import DomainRequest
+from apps.keys.api.fields import BodyField, DataField
 from apps.messages.api.fields import AddressField, AddressListField, TextMapField
-from apps.messages.api.requests import BodyField, SendRequest, TemplateSendRequest
-from apps.templates.api.serializers import DataField, SourceField, TemplateRequest
+from apps.messages.api.requests import SendRequest, TemplateSendRequest
+from apps.templates.api.serializers import TemplateRequest
 from tests import stored
 from tests.batches.making import BATCH, TEMPLATE_BATCH, batch, item, template_batch
 from tests.client import DOMAINS, SEND, SEND_TEMPLATE, TEMPLATES, Api, mail
@@ -40,7 +41,6 @@ WRONG: dict[type[serializers.Field], list[Any]] = {
 # In any text: what ends a line for somebody, what reorders it, what cannot be stored.
 BAD_IN_A_LINE = ["\0", "\x01", "\n", "\r", "\x0b", "\x0c", "\x1c", "\x7f", "\x85", "\u2028", "\u2029"]
 BAD_IN_A_BODY = ["\x01", "\x08", "\x0b", "\x0e", "\x1f", "\x7f"]
-BODIES = (BodyField, SourceField)
 WHOLE: dict[str, dict[str, Any]] = {
     SEND: mail(),
     DOMAINS: {"domain": "ex.example"},
@@ -121,14 +121,14 @@ def test_refuses_other_types(api: Api, place: Place) -> None:
 
 @pytest.mark.parametrize("place", TEXTS, ids=lambda place: f"{place.address} {place.path}")
 def test_refuses_characters_that_are_no_text(api: Api, place: Place) -> None:
-    for char in BAD_IN_A_BODY if isinstance(place.field, BODIES) else BAD_IN_A_LINE:
+    for char in BAD_IN_A_BODY if isinstance(place.field, BodyField) else BAD_IN_A_LINE:
         if place.path not in NO_LINE or char == "\0":
             assert_refused(api, place, f"a{char}b")
 
 
 @pytest.mark.parametrize("place", TEXTS, ids=lambda place: f"{place.address} {place.path}")
 def test_refuses_what_nobody_can_see(api: Api, place: Place) -> None:
-    if isinstance(place.field, BODIES) or place.path == "idempotencyKey":
+    if isinstance(place.field, BodyField) or place.path == "idempotencyKey":
         return  # an empty text is no content, and a key has rules of its own
     for text in ("", " ", "\u00a0", "\u3000", "\u200b", " \u2060 "):
         assert_refused(api, place, text)
@@ -136,7 +136,7 @@ def test_refuses_what_nobody_can_see(api: Api, place: Place) -> None:
 
 @pytest.mark.parametrize("place", TEXTS, ids=lambda place: f"{place.address} {place.path}")
 def test_refuses_texts_beyond_their_length(api: Api, place: Place) -> None:
-    if isinstance(place.field, BODIES):
+    if isinstance(place.field, BodyField):
         return  # the limit of the two together is tested with them
     limit = place.field.max_length or 255
     assert_refused(api, place, "x" * (limit + 1))

@@ -6,31 +6,13 @@ from django.core.validators import validate_slug
 from rest_framework import serializers
 
 from apps.core.api.serializers import StrictBooleanField, StrictCharField, WireSerializer
+from apps.keys.api.fields import BodyField, DataField, LineField
 from apps.messages.api.fields import AddressField, AddressListField, HeadersField, TextMapField
 from apps.protocols.mime_attachments import AttachmentError, check_content_type, check_filename
-from apps.protocols.text import TextError, check_text
-from apps.templates.api.serializers import DataField
 
 MAX_SUBJECT = 998
 MAX_ATTACHMENTS = 10
 SCENARIOS = ("delivered", "delayed", "bounced", "complained")
-
-
-class LineField(StrictCharField):
-    """One line of text without control characters."""
-
-    def to_internal_value(self, data: Any) -> str:
-        return _checked(super().to_internal_value(data), multiline=False)
-
-
-class BodyField(StrictCharField):
-    """A text of many lines; an empty one is no content."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**{"allow_blank": True, "allow_null": True, **kwargs})
-
-    def to_internal_value(self, data: Any) -> str:
-        return _checked(super().to_internal_value(data), multiline=True)
 
 
 class FilenameField(StrictCharField):
@@ -136,11 +118,3 @@ class TestSendRequest(WireSerializer):
     def get_fields(self) -> dict[str, serializers.Field]:
         sender = AddressField(source="sender", required=False, allow_null=True)
         return {"from": sender, **super().get_fields()}
-
-
-def _checked(text: str, *, multiline: bool) -> str:
-    try:
-        check_text(text, multiline=multiline)
-    except TextError as error:
-        raise serializers.ValidationError(error.reason) from error
-    return text

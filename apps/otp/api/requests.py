@@ -9,8 +9,9 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.core.api.serializers import StrictCharField, WireSerializer
+from apps.keys.api.fields import LineField
 from apps.messages.api.fields import AddressField
-from apps.messages.api.requests import LineField, SimulationRequest
+from apps.messages.api.requests import SimulationRequest
 from apps.otp.letters import MAX_BRAND, MAX_SUBJECT
 
 MAX_PURPOSE = 64

@@ -3,72 +3,24 @@
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.core.api.serializers import StrictCharField, TimeField, WireSerializer
-from apps.protocols.text import TextError, check_text, check_visible_order
+from apps.keys.api.fields import BodyField, DataField, NameField
 from apps.templates.models import MAX_DESCRIPTION, MAX_NAME, MAX_SLUG, Status, Template, TemplateVersion
 from apps.templates.services.diagnostics import Diagnosis, Severity
 
 MAX_SUBJECT_SOURCE = 2_000
-MAX_DATA_BYTES = 256_000
 STREAM_TYPES = ("transactional", "broadcast")
 
 
-class TemplateLineField(StrictCharField):
-    """One line of text that reads as it is written."""
-
-    def to_internal_value(self, data: Any) -> str:
-        text = super().to_internal_value(data)
-        try:
-            check_text(text)
-            check_visible_order(text)
-        except TextError as error:
-            raise serializers.ValidationError(error.reason) from error
-        return text
-
-
-class SourceField(StrictCharField):
-    """A text of many lines; null and an empty one are the same: there is none. Its size is the engine's matter."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**{"allow_blank": True, "allow_null": True, **kwargs})
-
-    def to_internal_value(self, data: Any) -> str:
-        text = super().to_internal_value(data)
-        try:
-            check_text(text, multiline=True)
-        except TextError as error:
-            raise serializers.ValidationError(error.reason) from error
-        return text
-
-
-class DataField(serializers.JSONField):
-    """The values for a template's variables: an object, with whatever names the caller likes."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**{"required": False, **kwargs})
-
-    def to_internal_value(self, data: Any) -> dict[str, Any]:
-        if not isinstance(data, dict):
-            raise serializers.ValidationError("must be an object")
-        try:
-            size = len(orjson.dumps(data))
-        except TypeError:
-            raise serializers.ValidationError("holds a number that does not fit into 64 bits") from None
-        if size > MAX_DATA_BYTES:
-            raise serializers.ValidationError(f"may have at most {MAX_DATA_BYTES} bytes as JSON")
-        return data
-
-
 class TemplateChanges(WireSerializer):
-    name = TemplateLineField(required=False, max_length=MAX_NAME)
-    description = SourceField(required=False, max_length=MAX_DESCRIPTION)
-    subject = TemplateLineField(required=False, max_length=MAX_SUBJECT_SOURCE)
-    html = SourceField(required=False)
-    text = SourceField(required=False)
+    name = NameField(required=False, max_length=MAX_NAME)
+    description = BodyField(required=False, max_length=MAX_DESCRIPTION)
+    subject = NameField(required=False, max_length=MAX_SUBJECT_SOURCE)
+    html = BodyField(required=False)
+    text = BodyField(required=False)
 
     def values(self) -> dict[str, str]:
         """The checked values; null, as far as it may be, says that there is none."""
@@ -77,9 +29,9 @@ class TemplateChanges(WireSerializer):
 
 
 class TemplateRequest(TemplateChanges):
-    name = TemplateLineField(max_length=MAX_NAME)
-    slug = TemplateLineField(max_length=MAX_SLUG, help_text="Names the template in every address, beside its id.")
-    subject = TemplateLineField(max_length=MAX_SUBJECT_SOURCE)
+    name = NameField(max_length=MAX_NAME)
+    slug = NameField(max_length=MAX_SLUG, help_text="Names the template in every address, beside its id.")
+    subject = NameField(max_length=MAX_SUBJECT_SOURCE)
 
 
 class PreviewRequest(WireSerializer):
