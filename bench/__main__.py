@@ -9,11 +9,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import accept, claim, console, drain, idle, processes, signing
+from bench import accept, batch, claim, console, drain, idle, processes, signing
 from bench.table import Figure, render
 
 PARTS: tuple[Callable[[], list[Figure]], ...] = (
-    *(signing.main, drain.main, accept.main, idle.main, claim.main),
+    *(signing.main, drain.main, accept.main, batch.main, idle.main, claim.main),
     console.main,
 )
 RESULTS = Path(__file__).parent / "results"

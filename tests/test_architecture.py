@@ -42,6 +42,7 @@ ACROSS_WORKSPACES = {
     "apps/assets/services/sweeping.py": "a job that removes what has expired in every workspace",
     "apps/templates/admin.py": "the console's pages of one version, whoever it belongs to",
     "apps/suppressions/services.py": "bulk inserts for several workspaces, each row naming its own",
+    "apps/batches/admin.py": "the console counts the items of many workspaces' batches at once",
     "apps/messages/api/filters.py": "a subquery that is bound to the outer row's workspace",
     "apps/messages/lists.py": "the console looks for an address in every workspace",
     "apps/messages/services/interventions.py": "an operator stops or frees what waits, whoever it belongs to",

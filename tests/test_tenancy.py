@@ -26,6 +26,7 @@ from apps.workspaces.tenancy import TenantModel
 from tests import stored
 from tests.assets.calls import file_part, form
 from tests.assets.rows import make_asset, make_session
+from tests.batches.making import make_batch
 from tests.client import EVENTS, MESSAGES, SEND, Api, mail
 from tests.conftest import World
 from tests.factories import make_challenge, make_domain, make_key, make_message
@@ -58,6 +59,11 @@ IDS: dict[str, Callable[[Workspace], UUID | dict[str, UUID]] | None] = {
     "GET mail/otp/challenges": None,
     "GET mail/otp/challenges/<str:id>": lambda ours: make_challenge(ours).pk,
     "POST mail/otp/challenges/<str:id>/cancel": lambda ours: make_challenge(ours).pk,
+    "POST mail/batch": None,
+    "POST mail/batch-template": None,
+    "GET mail/batches": None,
+    "GET mail/batches/<str:id>": lambda ours: make_batch(ours),
+    "GET mail/batches/<str:id>/items": lambda ours: make_batch(ours),
     "GET mail/events": None,
     "GET mail/events/<str:id>": lambda ours: Event.objects.of(make_message(ours).workspace_id).first().pk,
 }

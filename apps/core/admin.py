@@ -40,6 +40,7 @@ TONES = {
     **dict.fromkeys(("queued", "sending", "pending"), "open"),
     **dict.fromkeys(("deferred", "ambiguous", "soft", "suspended"), "waiting"),
     **dict.fromkeys(("failed", "bounced", "hard", "missing", "complaint", "hard_bounce"), "bad"),
+    **{"completed": "good", "processing": "open", "partially_failed": "waiting"},
 }
 
 

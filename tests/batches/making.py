@@ -1,8 +1,11 @@
 """Batches as callers send them, and what must hold of every batch."""
 
 from typing import Any
+from uuid import UUID
 
+from apps.workspaces.models import Workspace
 from tests.client import Api
+from tests.factories import make_key
 
 BATCH = "/v1/mail/batch"
 TEMPLATE_BATCH = "/v1/mail/batch-template"
@@ -25,6 +28,12 @@ def batch(*items: Any, **changes: Any) -> dict[str, Any]:
 def template_batch(*recipients: Any, **changes: Any) -> dict[str, Any]:
     body = {"template": "welcome", "from": FROM, "recipients": list(recipients)} | changes
     return {name: value for name, value in body.items() if value is not None}
+
+
+def make_batch(workspace: Workspace) -> UUID:
+    """The id of a batch of two, one of which was refused."""
+    answer = Api(make_key(workspace)[1]).post(BATCH, batch(item(0), item(1, to="nobody")))
+    return UUID(answer.data["id"])
 
 
 def read(api: Api, batch_id: str) -> dict[str, Any]:

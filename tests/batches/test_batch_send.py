@@ -49,6 +49,7 @@ def test_a_batch_goes_in_the_bulk_lane(api: Api, workspace: Workspace) -> None:
     assert Recipient.objects.of(workspace.pk).get().lane == Lane.BULK
 
 
+SENDERS: dict[str, Any] = {"from": "a@shop.example, b@shop.example"}
 BAD_ITEMS: dict[str, tuple[Any, str, str]] = {
     "a text": ("x", "validation_error", "body"),
     "null": (None, "validation_error", "body"),
@@ -63,7 +64,7 @@ BAD_ITEMS: dict[str, tuple[Any, str, str]] = {
     "one of two": (item(to=["ada@example.com", "x"]), "validation_error", "to.1"),
     "51 recipients": (item(to=[f"r{n}@example.com" for n in range(51)]), "validation_error", "to"),
     "a bad name": (item(to={"email": "a@example.com", "name": "a\nb"}), "validation_error", "to"),
-    "two senders": (item(**{"from": "a@shop.example, b@shop.example"}), "validation_error", "from"),
+    "two senders": (item(**SENDERS), "validation_error", "from"),
     "an empty subject": (item(subject=""), "validation_error", "subject"),
     "no subject": (item(subject=None), "validation_error", "subject"),
     "999 characters of subject": (item(subject="x" * 999), "validation_error", "subject"),

@@ -9,6 +9,7 @@ from django.contrib.auth.models import Group
 from django.contrib.contenttypes.models import ContentType
 from django.test import Client
 
+from apps.batches.models import Batch, BatchItem, BatchType
 from apps.core import clock
 from apps.delivery.models import CapturedMessage, Destination, Drain
 from apps.domains.models import DomainRecord, ReturnPathLabel
@@ -122,6 +123,10 @@ def everything(staff: User) -> Workspace:
     make_challenge(workspace, purpose=HOSTILE)
     Challenge.objects.of(workspace.pk).update(metadata={"a": HOSTILE})
     suppress(workspace.pk, "grace@example.com")
+    batch = Batch(workspace=workspace, type=BatchType.MESSAGE, from_email=HOSTILE, from_name=HOSTILE, created_at=now)
+    batch.save(force_insert=True)
+    refused = {"error_code": HOSTILE, "error_message": HOSTILE, "error_details": {HOSTILE: HOSTILE}}
+    BatchItem(workspace=workspace, batch=batch, index=0, to=[HOSTILE], idempotency_key=HOSTILE, **refused).save()
     record([NewEvent(workspace.pk, EventType.DOMAIN_FAILED, ResourceType.DOMAIN, domain.pk, data={"a": HOSTILE})])
     make_scheduled(workspace, later(subject=HOSTILE, text=HOSTILE, html=HOSTILE, headers={"X-A": HOSTILE}))
     Scheduled.objects.of(workspace.pk).update(error=HOSTILE, wait_detail=HOSTILE, idempotency_key=HOSTILE)

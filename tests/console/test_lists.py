@@ -362,8 +362,8 @@ def _copy(model: type[Model], number: int) -> Model:
             setattr(row, field.attname, _another(field))  # unique among those that are not deleted
         elif field.name == "state":
             row.state = "retiring"  # type: ignore[attr-defined]  # a domain may have many of these keys
-        elif field.name == "number":
-            row.number = 1_000 + number  # type: ignore[attr-defined]
+        elif field.name in {"number", "index"}:
+            setattr(row, field.name, 1_000 + number)
         elif field.name == "starts_at":
             row.starts_at = clock.now() + timedelta(hours=number)  # type: ignore[attr-defined]
     return _with_parents(row, number)
