@@ -24,7 +24,7 @@ from apps.scheduled.models import Scheduled
 from apps.scheduled.reading import wait_of
 from apps.scheduled.services import changing
 from apps.scheduled.states import Status
-from apps.scheduled.waits import EXPLANATIONS
+from apps.scheduled.waits import EXPLANATIONS, WaitCode
 from apps.templates.models import TemplateVersion
 from apps.workspaces.admin import WorkspaceFilter
 
@@ -41,12 +41,27 @@ class OpenOrWhen(WhenFilter):
         return queryset.filter(Q(due_at__isnull=False) | Q(pk__gte=first_id_at(clock.now() - span)))
 
 
+class WaitFilter(admin.SimpleListFilter):
+    """What stands in the way of mail whose time has come."""
+
+    title = "obstacle"
+    parameter_name = "waits_for"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(code.value, code.label) for code in WaitCode if code not in {WaitCode.NOT_DUE, WaitCode.QUEUED}]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() not in WaitCode.values:
+            return queryset
+        return queryset.filter(due_at__isnull=False, wait_code=self.value())
+
+
 @admin.register(Scheduled)
 class ScheduledAdmin(IdSearch, ConfidentialAdmin):
     """The page of one shows what will be written to somebody, so looks at it are kept in the record."""
 
-    list_display = ("send_at", "status", "kind", "to", "short_subject", "waits", "message_page", "workspace")
-    list_filter = (OpenOrWhen, "status", "kind", "wait_code", WorkspaceFilter)
+    list_display = ("send_at", "status", "waits", "short_subject", "to", "message_page", "workspace", "kind")
+    list_filter = (OpenOrWhen, "status", WaitFilter, "kind", WorkspaceFilter)
     list_select_related = ("workspace",)
     search_fields = ("subject",)
     search_help_text = "An id of it or of its message, or a recipient's whole address; or a part of the subject."
@@ -111,8 +126,6 @@ class ScheduledAdmin(IdSearch, ConfidentialAdmin):
     def template_page(self, row: Scheduled) -> SafeString | str:
         if row.template_version_id is None:
             return "-"
-        if not self.admin_site.is_registered(TemplateVersion):
-            return str(row.template_version_id)
         return page_link(TemplateVersion, row.template_version_id)
 
     @admin.display(description="payload")

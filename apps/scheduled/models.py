@@ -39,7 +39,7 @@ class Scheduled(TenantModel):
     canceled_at = models.DateTimeField(null=True)
 
     class Meta:
-        verbose_name_plural = "scheduled mail"
+        verbose_name = verbose_name_plural = "scheduled mail"
         indexes: ClassVar = [
             models.Index(fields=["workspace", "id"], name="scheduled_by_workspace"),
             models.Index(fields=["workspace", "status", "id"], name="scheduled_by_status"),

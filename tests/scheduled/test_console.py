@@ -16,6 +16,7 @@ from apps.messages.models import Message
 from apps.scheduled.models import Scheduled
 from apps.scheduled.services.dispatch import dispatch_due
 from apps.workspaces.models import User, Workspace
+from apps.workspaces.services import switch
 from tests import stored
 from tests.conftest import World
 from tests.console.conftest import console, staff
@@ -60,6 +61,16 @@ def test_the_list_shows_all_that_waits_and_what_has_ended_newly(console: Client,
     assert shown(console) == [new.pk, old.pk]
     assert shown(console, "?when=30d") == [new.pk, ended.pk, old.pk]
     assert shown(console, "?status__exact=canceled&when=any") == [ended.pk]
+
+
+def test_the_list_is_narrowed_to_what_stands_in_the_way(console: Client, workspace: Workspace) -> None:
+    stuck, _waiting = make_scheduled(workspace), make_scheduled(workspace)
+    bring_due(workspace, stuck)
+    switch(workspace, Workspace.Status.SUSPENDED)
+    dispatch_due()
+
+    assert shown(console, "?waits_for=workspace_suspended") == [stuck.pk]
+    assert shown(console, "?waits_for=limit") == []
 
 
 def test_it_is_found_by_ids_and_addresses(console: Client, workspace: Workspace) -> None:

@@ -40,7 +40,7 @@ class Migration(migrations.Migration):
                 ('workspace', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='workspaces.workspace')),
             ],
             options={
-                'verbose_name_plural': 'scheduled mail',
+                'verbose_name': 'scheduled mail', 'verbose_name_plural': 'scheduled mail',
                 'indexes': [models.Index(fields=['workspace', 'id'], name='scheduled_by_workspace'), models.Index(fields=['workspace', 'status', 'id'], name='scheduled_by_status'), models.Index(condition=models.Q(('due_at__isnull', False)), fields=['workspace', 'due_at'], name='scheduled_due')],
             },
         ),
