@@ -11,12 +11,13 @@ from django.test import Client
 
 from apps.batches.models import Batch, BatchItem, BatchType
 from apps.core import clock
+from apps.core.ids import new_id
 from apps.delivery.models import CapturedMessage, Destination, Drain
 from apps.domains.models import DomainRecord, ReturnPathLabel
 from apps.events.services import NewEvent, record
 from apps.events.types import EventType, ResourceType
 from apps.keys.models import IdempotencyKey
-from apps.messages.models import Attempt, Bounce, Message, Recipient
+from apps.messages.models import Attachment, Attempt, Bounce, Message, Recipient
 from apps.messages.states import AttemptStatus, BounceSource, BounceType, Status
 from apps.messages.waits import WaitCode
 from apps.otp.models import Challenge
@@ -118,6 +119,8 @@ def everything(staff: User) -> Workspace:
         "occurred_at": now,
         "created_at": now,
     }
+    file = {"filename": HOSTILE, "content_type": HOSTILE, "size": 1, "checksum": "0" * 64, "asset_id": new_id()}
+    Attachment(workspace=workspace, message=message, position=0, **file).save(force_insert=True)
     Attempt(**about, **attempt).save(force_insert=True)
     Bounce(**about, **bounce).save(force_insert=True)
     make_challenge(workspace, purpose=HOSTILE)
