@@ -102,6 +102,7 @@ class _Plan:
         self._table = quote(model._meta.db_table)
         self._columns = {field.attname: quote(str(field.column)) for field in fields}
         self._fields = [(field.attname, _preparer(field)) for field in fields]
+        self._gathered = [_text_array if _is_text(field) else _as_is for field in fields]
         self._places = f"({', '.join(['%s'] * len(fields))})"
         self._typed = f"({', '.join(f'%s::{_type(field)}' for field in fields)})"
         self._arrays = f"unnest({', '.join(f'%s::{_array_type(field)}' for field in fields)})"
@@ -124,7 +125,8 @@ class _Plan:
 
     def values(self, rows: Sequence[Row]) -> list[Any]:
         if self._has_arrays(rows):
-            return [[prepare(row[name]) for row in rows] for name, prepare in self._fields]
+            lists = ([prepare(row[name]) for row in rows] for name, prepare in self._fields)
+            return [gather(values) for gather, values in zip(self._gathered, lists, strict=True)]
         return [prepare(row[name]) for row in rows for name, prepare in self._fields]
 
     def chunks(self, rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
@@ -153,6 +155,20 @@ def _type(field: "models.Field[Any, Any]") -> str:
 def _array_type(field: "models.Field[Any, Any]") -> str:
     """JSON travels as text, since psycopg knows no array of it."""
     return "text[]::jsonb[]" if isinstance(field, models.JSONField) else f"{_type(field)}[]"
+
+
+def _is_text(field: "models.Field[Any, Any]") -> bool:
+    return isinstance(field, models.CharField | models.TextField | models.JSONField)
+
+
+def _text_array(values: Sequence[str | None]) -> str:
+    """PostgreSQL's literal of an array of texts; psycopg would look at every text with regular expressions."""
+    quoted = ("NULL" if text is None else f'"{_escaped(text)}"' for text in values)
+    return f"{{{','.join(quoted)}}}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _preparer(field: "models.Field[Any, Any]") -> Callable[[Any], Any]:

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+from apps.workspaces.models import Workspace
 from tests.clients.conftest import Client
 from tests.clients.test_published_clients import FROM, UNKNOWN, every_client, refusal
-from tests.journeys.rig import Platform
+from tests.templates.making import make_template
 
 NEWER_FIELDS: dict[str, Any] = {
     "headers": {"X-Campaign": "spring"},
@@ -50,13 +51,9 @@ def test_a_batch_is_sent_and_its_items_can_be_read(
 
 
 @every_client
-def test_a_template_batch_renders_for_each_recipient(
-    connect: Callable[..., Client], server: Platform, version: str, mount: str
-) -> None:
+def test_a_template_batch_renders_for_each_recipient(connect: Callable[..., Client], version: str, mount: str) -> None:
     client = connect(version, mount)
-    template = client(
-        "templates.create", name="News", slug="news", subject="Hello {{ name }}", html="<p>{{ name }}</p>"
-    )
+    template = make_template(Workspace.objects.get(), "news", subject="Hello {{ name }}", html="<p>{{ name }}</p>")
     people = [{"to": f"{name.lower()}@example.com", "data": {"name": name}} for name in ("Ada", "Grace")]
 
     sent = client(
@@ -67,7 +64,7 @@ def test_a_template_batch_renders_for_each_recipient(
         **(NEWER_FIELDS if version == "1.3.1" else {}),
     )
 
-    assert (sent["type"], sent["templateId"], sent["messageCount"]) == ("template", template["id"], 3)
+    assert (sent["type"], sent["templateId"], sent["messageCount"]) == ("template", str(template.pk), 3)
     ada, grace, jean = sent["items"]
     assert client("messages.get", ada["messageId"])["subject"] == "Hello Ada"
     assert client("messages.get", grace["messageId"])["subject"] == "Hello Grace"

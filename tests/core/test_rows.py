@@ -147,3 +147,21 @@ def test_update_leaves_rows_that_no_longer_match(workspace: Workspace) -> None:
 
 def test_update_of_nothing_does_nothing(workspace: Workspace) -> None:
     assert update(Message, [], match=("id",)) == set()
+
+
+def test_many_texts_arrive_as_they_were(workspace: Workspace) -> None:
+    texts = [
+        *("", " ", "NULL", "null", '"', '""', "\\", '\\"', "\\\\", "{}", "{a,b}", "a,b", "'", "''", "$1", "%s", "\\n"),
+        *("\n", "\r\n\t", "\x01\x7f", "ä 😀", "\u2028", '{"a": "\\""}', "\\u0000", "E'\\x41'", "x" * 100_000),
+    ]
+    rows = [message(workspace) | {"subject": text, "tags": {text: text}} for text in texts]
+
+    insert(Message, rows)
+    insert_all([(Message, [message(workspace) | {"subject": text, "tags": [text]} for text in texts])])
+    update(Message, [{"id": row["id"], "last_error": row["subject"]} for row in rows], match=["id"])
+
+    stored = Message.objects.of(workspace.pk).order_by("pk")
+    assert list(stored.values_list("subject", flat=True)) == texts * 2
+    assert [row.tags for row in stored[: len(texts)]] == [{text: text} for text in texts]
+    assert [row.tags for row in stored[len(texts) :]] == [[text] for text in texts]
+    assert [row.last_error for row in stored[: len(texts)]] == texts
