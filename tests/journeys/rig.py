@@ -124,7 +124,7 @@ class Platform:
     def answers(self, path: str) -> bool:
         try:
             return requests.get(f"{self.url}{path}", timeout=10).status_code == 200
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             return False
 
     def customer(self, *, domain: str = SENDER) -> LiveApi:
