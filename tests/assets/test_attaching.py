@@ -11,13 +11,13 @@ from django.test.utils import CaptureQueriesContext
 
 from apps.assets.errors import AssetGone, AttachmentNotFound, AttachmentNotReady
 from apps.assets.services import blobs
-from apps.assets.services.attaching import Found, Reference, find, present, read
+from apps.assets.services.attaching import Found, Held, Reference, find, locate, read
 from apps.core import clock
 from apps.core.ids import new_id
 from tests.assets.calls import ASSETS, SESSIONS, put, sha256, upload
 from tests.assets.conftest import files_in
 from tests.assets.test_assets import replace
-from tests.conftest import World
+from tests.conftest import Person, World
 from tests.stored import everything
 
 
@@ -66,55 +66,64 @@ def test_an_upload_under_way_is_not_ready(world: World) -> None:
 def test_nothing_asked_is_nothing_found(world: World) -> None:
     with CaptureQueriesContext(connection) as queries:
         assert find(world.owner.workspace.pk, []) == {}
-        assert present([]) == set()
+        assert locate([]) == {}
 
     assert len(queries) == 0
 
 
-def test_present_tells_of_every_workspace_what_is_not_deleted(world: World) -> None:
-    ours, theirs = (UUID(upload(person.api).data["id"]) for person in (world.owner, world.stranger))
-    gone = UUID(upload(world.owner.api).data["id"])
-    world.owner.api.delete(f"{ASSETS}/{gone}")
+def test_files_of_every_workspace_are_located_with_two_queries_unless_deleted(world: World) -> None:
+    ours, theirs = (_held(person, content) for person, content in ((world.owner, b"1"), (world.stranger, b"2")))
+    gone = _held(world.owner, b"3")
+    world.owner.api.delete(f"{ASSETS}/{gone[1]}")
+    foreign = (ours[0], theirs[1], theirs[2])
 
-    assert present([ours, theirs, gone, new_id()]) == {ours, theirs}
+    with CaptureQueriesContext(connection) as queries:
+        found = locate([ours, theirs, gone, foreign, (ours[0], new_id(), sha256(b"4"))])
+
+    assert set(found) == {ours, theirs}
+    assert len(queries) == 2
+
+
+def test_a_deleted_file_that_was_uploaded_again_is_located(world: World) -> None:
+    held = _held(world.owner, b"again")
+    world.owner.api.delete(f"{ASSETS}/{held[1]}")
+    assert locate([held]) == {}
+
+    upload(world.owner.api, b"again", "other.txt")
+
+    assert set(locate([held])) == {held}
 
 
 def test_the_bytes_read_are_the_bytes_uploaded(world: World) -> None:
     content = bytes(range(256)) * 5_000
-    asset = UUID(upload(world.owner.api, content).data["id"])
+    held = _held(world.owner, content)
 
-    assert read(world.owner.workspace.pk, asset, sha256(content)) == content
-    with pytest.raises(AssetGone, match="was deleted"):
-        read(world.stranger.workspace.pk, asset, sha256(content))
+    assert read(locate([held])[held]) == content
 
 
 def test_mail_accepted_before_a_replacement_gets_the_earlier_bytes_for_four_days(world: World) -> None:
-    api, workspace = world.owner.api, world.owner.workspace
-    asset = UUID(upload(api, b"old").data["id"])
-    replace(api, str(asset), b"new")
+    old = _held(world.owner, b"old")
+    new = (*old[:2], sha256(b"new"))
+    replace(world.owner.api, str(old[1]), b"new")
     blobs.sweep(clock.now() + timedelta(days=3, hours=23))
 
-    assert read(workspace.pk, asset, sha256(b"old")) == b"old"
-    assert read(workspace.pk, asset, sha256(b"new")) == b"new"
+    assert {held: read(blob) for held, blob in locate([old, new]).items()} == {old: b"old", new: b"new"}
 
     blobs.sweep(clock.now() + timedelta(days=4, hours=1))
-    with pytest.raises(AssetGone, match="was replaced"):
-        read(workspace.pk, asset, sha256(b"old"))
-    assert read(workspace.pk, asset, sha256(b"new")) == b"new"
+    assert {held: read(blob) for held, blob in locate([old, new]).items()} == {new: b"new"}
 
 
 def test_a_deleted_asset_is_gone_although_its_bytes_are_still_there(world: World, folder: Path) -> None:
-    asset = UUID(upload(world.owner.api).data["id"])
-    world.owner.api.delete(f"{ASSETS}/{asset}")
+    held = _held(world.owner, b"hello")
+    world.owner.api.delete(f"{ASSETS}/{held[1]}")
 
-    with pytest.raises(AssetGone, match="was deleted"):
-        read(world.owner.workspace.pk, asset, sha256(b"hello"))
+    assert locate([held]) == {}
     assert len(files_in(folder)) == 1
 
 
 @pytest.mark.parametrize("damage", ["missing", "changed", "unreadable"])
 def test_bytes_that_are_not_those_accepted_are_gone(world: World, folder: Path, damage: str) -> None:
-    asset = UUID(upload(world.owner.api).data["id"])
+    held = _held(world.owner, b"hello")
     (name,) = files_in(folder)
     path = folder / name
     if damage == "changed":
@@ -125,14 +134,19 @@ def test_bytes_that_are_not_those_accepted_are_gone(world: World, folder: Path, 
         path.mkdir()
 
     with pytest.raises(AssetGone, match={"missing": "missing", "changed": "damaged"}.get(damage, "did not answer")):
-        read(world.owner.workspace.pk, asset, sha256(b"hello"))
+        read(locate([held])[held])
 
 
 def test_looking_changes_nothing(world: World) -> None:
-    asset = UUID(upload(world.owner.api).data["id"])
+    held = _held(world.owner, b"hello")
     before = everything()
 
-    find(world.owner.workspace.pk, [Reference(asset_id=str(asset))])
-    read(world.owner.workspace.pk, asset, sha256(b"hello"))
+    find(world.owner.workspace.pk, [Reference(asset_id=str(held[1]))])
+    read(locate([held])[held])
 
     assert everything() == before
+
+
+def _held(person: Person, content: bytes) -> Held:
+    """The person's workspace, its new asset with this content, and the checksum that mail would keep."""
+    return person.workspace.pk, UUID(upload(person.api, content).data["id"]), sha256(content)
