@@ -360,7 +360,7 @@ def test_whoever_dies_at_any_step_leaves_nothing_behind(workspace: Workspace, st
             original(*arguments, **more)
         raise Killed
 
-    with patch.object(dispatching, step, partial(die, getattr(dispatch, step))), pytest.raises(Killed):
+    with patch.object(dispatching, step, partial(die, getattr(dispatching, step))), pytest.raises(Killed):
         dispatch()
 
     assert stored.everything() == before
