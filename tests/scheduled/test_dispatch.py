@@ -368,6 +368,23 @@ def test_whoever_dies_at_any_step_leaves_nothing_behind(workspace: Workspace, st
     assert messages(workspace) == 3
 
 
+def test_looking_for_what_is_due_reads_nothing_that_is_not(workspace: Workspace) -> None:
+    make_scheduled(workspace)
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":  # which reads a table of one row without any index
+            cursor.execute("SET LOCAL enable_seqscan = off")
+
+    with CaptureQueriesContext(connection) as asked:
+        assert dispatch() == 0
+
+    (question,) = [query["sql"] for query in asked if "scheduled_scheduled" in query["sql"]]
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN {'' if connection.vendor == 'postgresql' else 'QUERY PLAN '}{question}")
+        plan = str(cursor.fetchall())
+    assert "scheduled_any_due" in plan
+    assert "due_at" in plan.partition("scheduled_any_due")[2]
+
+
 def test_mail_of_a_workspace_is_sent_as_that_workspace(world: World) -> None:
     make_domain(world.stranger.workspace, "other.example")
     row = make_scheduled(world.stranger.workspace, later(**{"from": "a@other.example"}))

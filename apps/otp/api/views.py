@@ -18,6 +18,7 @@ from apps.messages.api.drafting import check_simulation
 from apps.otp.api import resources
 from apps.otp.api.filters import ChallengeFilters
 from apps.otp.api.requests import OtpSendRequest, OtpVerifyRequest
+from apps.otp.codes import DEFAULT_LENGTH
 from apps.otp.models import Challenge
 from apps.otp.services import endings, issue, verify
 
@@ -107,7 +108,7 @@ def _request(data: Mapping[str, Any]) -> issue.Request:
         to=data["to"],
         purpose=data["purpose"],
         lifetime=data.get("expires_in", DEFAULT_LIFETIME),
-        code_length=data.get("code_length", verify.DEFAULT_LENGTH),
+        code_length=data.get("code_length", DEFAULT_LENGTH),
         metadata=data.get("metadata", {}),
         sender=data.get("sender"),
         subject=data.get("subject"),

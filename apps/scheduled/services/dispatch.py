@@ -70,8 +70,14 @@ def dispatch_due(read: Read) -> int:
 
 def _workspaces_with_due() -> list[UUID]:
     """Without a lock: on SQLite a tick that finds nothing must not take the one place of the writer."""
-    due = Scheduled.objects.across_workspaces().filter(due_at__lte=clock.database_now())
-    return list(due.order_by().values_list("workspace_id", flat=True).distinct())
+    due = _due_anywhere()
+    # Which workspaces they are costs a look at all that is scheduled on some databases; mostly there is nothing.
+    return list(due.values_list("workspace_id", flat=True).distinct()) if due.exists() else []
+
+
+def _due_anywhere() -> QuerySet[Scheduled]:
+    due: QuerySet[Scheduled] = Scheduled.objects.across_workspaces().filter(due_at__lte=clock.database_now())
+    return due.order_by()
 
 
 def _dispatch_group(workspace_id: UUID, read: Read) -> int:
