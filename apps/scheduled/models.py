@@ -43,7 +43,9 @@ class Scheduled(TenantModel):
         indexes: ClassVar = [
             models.Index(fields=["workspace", "id"], name="scheduled_by_workspace"),
             models.Index(fields=["workspace", "status", "id"], name="scheduled_by_status"),
-            # Exactly the work there is, so that looking for what is due costs the same whatever lies behind us.
+            # What is due, of anybody and of one workspace: looking for it costs the same whatever lies behind us, and
+            # however much is scheduled for later.
+            models.Index(fields=["due_at", "workspace"], name="scheduled_any_due", condition=Q(due_at__isnull=False)),
             models.Index(fields=["workspace", "due_at"], name="scheduled_due", condition=Q(due_at__isnull=False)),
         ]
 

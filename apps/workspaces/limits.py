@@ -14,6 +14,7 @@ from apps.core.rows import Statement
 from apps.workspaces.errors import DailyLimitExceeded, HourlyLimitExceeded
 from apps.workspaces.models import DAILY_LIMITS, Period, UsageCount, Workspace
 
+MAX_RECIPIENTS_PER_MESSAGE = 50
 NO_LIMIT = 2**31 - 1
 LENGTH = {Period.DAY: timedelta(days=1), Period.HOUR: timedelta(hours=1)}
 REFUSAL: dict[Period, type[Problem]] = {Period.DAY: DailyLimitExceeded, Period.HOUR: HourlyLimitExceeded}

@@ -32,8 +32,8 @@ def test_assets_and_uploads_are_found_with_two_queries(world: World) -> None:
         found = find(workspace.pk, references)
 
     assert len(queries) == 2
-    assert found[references[0]] == Found(UUID(assets[0]), 1, "text/plain", sha256(b"0"), "0.txt")
-    assert found[references[-1]] == Found(by_upload, 7, "application/pdf", sha256(b"session"), "s.pdf")
+    assert found[references[0]] == Found(UUID(assets[0]), 1, "text/plain", sha256(b"0"))
+    assert found[references[-1]] == Found(by_upload, 7, "application/pdf", sha256(b"session"))
     assert len(found) == 11
 
 

@@ -14,14 +14,13 @@ from apps.assets.errors import FileTooLarge, LinkExpired, WrongState
 from apps.assets.models import Asset, Blob, Mode, SessionStatus, UploadPart, UploadSession
 from apps.assets.services import blobs
 from apps.assets.services.library import Description, add
-from apps.assets.services.once import once, take
 from apps.assets.services.receiving import Received, chunks_of, receive
 from apps.core import clock
 from apps.core.errors import Invalid, NotFound
 from apps.core.ids import new_id
-from apps.keys.idempotency import Use
+from apps.keys.idempotency import Use, once, take
 
-SHORTEST, LONGEST, USUAL = timedelta(minutes=1), timedelta(days=7), timedelta(hours=1)
+USUAL = timedelta(hours=1)
 MAX_PARTS = 1_000
 
 
@@ -36,11 +35,19 @@ class Promise:
     checksum_sha256: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A session, and whether an earlier request with the same idempotency key had opened it."""
+
+    session: UploadSession
+    is_replay: bool = False
+
+
 class Lost(Exception):
     """Another request completed or canceled the session first."""
 
 
-def create(workspace_id: UUID, description: Description, promise: Promise, *, use: Use | None = None) -> UploadSession:
+def create(workspace_id: UUID, description: Description, promise: Promise, *, use: Use | None = None) -> Opened:
     """Opens a session, or finds the one that an earlier request with this key opened. Raises IdempotencyConflict."""
     row = UploadSession(
         id=new_id(),
@@ -53,13 +60,13 @@ def create(workspace_id: UUID, description: Description, promise: Promise, *, us
         **asdict(description),
     )
 
-    def open_it() -> UploadSession:
+    def open_it() -> Opened:
         with transaction.atomic():
             row.save(force_insert=True)
             take(use, row.pk)
-        return row
+        return Opened(row)
 
-    return once(use, open_it, lambda session_id: _of(workspace_id, session_id))
+    return once(use, open_it, lambda earlier: Opened(_of(workspace_id, earlier), is_replay=True), told_as="sessionId")
 
 
 def url_of(session: UploadSession) -> str | None:

@@ -15,8 +15,6 @@ from apps.core.errors import Problem
 from apps.core.ids import new_id
 from apps.core.rows import Part
 from apps.keys import idempotency
-from apps.keys.errors import IdempotencyConflict
-from apps.keys.models import IdempotencyKey
 from apps.keys.services import Caller
 from apps.messages.services.accept import Answer, accept_many
 from apps.messages.services.draft import Order
@@ -91,14 +89,7 @@ def accept_batch(caller: Caller, new: NewBatch, entries: Sequence[Entry]) -> Acc
 
 def earlier_batch(use: idempotency.Use) -> UUID | None:
     """The batch that this key made before. Raises IdempotencyConflict where another request used it."""
-    rows = IdempotencyKey.objects.of(use.workspace_id).filter(family=use.family, key=use.key)
-    found = rows.values_list("resource_id", "fingerprint").first()
-    if found is None:
-        return None
-    batch_id, fingerprint = found
-    if fingerprint != use.fingerprint:
-        raise IdempotencyConflict(details={"batchId": str(batch_id)})
-    return UUID(str(batch_id))
+    return idempotency.earlier(use, told_as="batchId")
 
 
 def _parts(new: NewBatch, accepted: AcceptedBatch) -> list[Part]:

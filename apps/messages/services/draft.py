@@ -1,7 +1,7 @@
 """The values that go into accepting a message and come out of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -10,6 +10,10 @@ from apps.keys.idempotency import Use
 from apps.messages.states import Kind, Lane
 from apps.protocols.address import Mailbox
 
+MAX_SUBJECT = 998  # RFC 5322, 2.1.1
+# Of HTML and text together, and of all files before they are encoded; both in bytes.
+MAX_CONTENT_BYTES = 10_000_000
+MAX_ATTACHMENTS_BYTES = 25 * 1024 * 1024
 # Base64 in lines of 76 characters and a line end: 57 bytes become 78.
 ENCODED = 78 / 57
 
@@ -97,7 +101,7 @@ class Accepted:
     idempotency_status: str
     rfc_message_id: str
     created_at: datetime
-    suppressed: tuple[str, ...] = field(default=())
+    suppressed: tuple[str, ...] = ()
 
     @property
     def is_replay(self) -> bool:

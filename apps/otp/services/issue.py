@@ -16,7 +16,7 @@ from apps.events.models import Event
 from apps.events.services import rows_of
 from apps.events.types import EventType
 from apps.keys import idempotency
-from apps.keys.models import IdempotencyKey
+from apps.keys.errors import EarlierIsGone
 from apps.keys.services import Caller
 from apps.messages.services.accept import accept
 from apps.messages.services.draft import Accepted, Addressee, Draft, Order
@@ -83,12 +83,12 @@ def issue(caller: Caller, request: Request, use: idempotency.Use | None) -> Issu
 
 
 def _earlier(use: idempotency.Use) -> Challenge | None:
-    rows = IdempotencyKey.objects.of(use.workspace_id).filter(family=use.family, key=use.key)
-    found = rows.values_list("resource_id", "fingerprint").first()
-    if found is None:
+    message_id = idempotency.earlier(use, told_as="messageId")
+    if message_id is None:
         return None
-    message_id = idempotency.check_same(use, found)
-    challenge: Challenge = Challenge.objects.of(use.workspace_id).get(message_id=message_id)
+    challenge: Challenge | None = Challenge.objects.of(use.workspace_id).filter(message_id=message_id).first()
+    if challenge is None:
+        raise EarlierIsGone
     return challenge
 
 

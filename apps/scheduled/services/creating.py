@@ -15,16 +15,14 @@ from apps.core import clock
 from apps.core.errors import Invalid, Problem
 from apps.core.ids import new_id
 from apps.core.rows import insert_all
-from apps.domains.errors import DomainNotVerified
-from apps.domains.services.sending import require_verified
 from apps.events.models import Event
 from apps.events.services import rows_of
 from apps.events.types import EventType
 from apps.keys import idempotency
-from apps.keys.errors import IdempotencyConflict
+from apps.keys.errors import EarlierIsGone
 from apps.keys.idempotency import Use
 from apps.keys.services import Caller
-from apps.messages.services.admission import Admission, ask
+from apps.messages.services.admission import Admission, ask, sender_domain
 from apps.messages.services.draft import Draft, Enclosure, Order
 from apps.scheduled.models import Scheduled
 from apps.scheduled.services.happenings import event
@@ -90,13 +88,10 @@ def _admission(caller: Caller, order: Order) -> Admission:
 def _earlier(caller: Caller, use: Use | None, admission: Admission) -> Made | None:
     if use is None or (found := admission.earlier.get(use.key)) is None:
         return None
-    scheduled_id, fingerprint = found
-    if fingerprint != use.fingerprint:
-        raise IdempotencyConflict(
-            "This idempotency key was used for another request; use a new key for new mail.",
-            details={"scheduledId": str(scheduled_id)},
-        )
-    row: Scheduled = Scheduled.objects.of(caller.workspace_id).get(pk=scheduled_id)
+    scheduled_id = idempotency.check_same(use, found, told_as="scheduledId")
+    row: Scheduled | None = Scheduled.objects.of(caller.workspace_id).filter(pk=scheduled_id).first()
+    if row is None:
+        raise EarlierIsGone
     return Made(row, "replayed")
 
 
@@ -107,12 +102,7 @@ def _checked(caller: Caller, wish: Wish, admission: Admission) -> Draft:
         raise draft
     if caller.is_suspended:
         raise SendingDisabled
-    name = draft.sender.domain
-    try:
-        require_verified(name, admission.domains.get(name))
-    except DomainNotVerified:
-        if not caller.is_test:  # nothing that a test key sends leaves this server
-            raise
+    sender_domain(caller, draft.sender.domain, admission)
     return draft
 
 

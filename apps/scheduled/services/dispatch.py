@@ -7,7 +7,7 @@ hundred thousand for nine o'clock do not delay another's ten.
 import logging
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -21,9 +21,9 @@ from apps.core.rows import update
 from apps.events.services import NewEvent, record
 from apps.events.types import EventType
 from apps.keys.services import Caller, caller_of
-from apps.messages.api.drafting import SEND, SEND_TEMPLATE, Circumstances, read_orders
 from apps.messages.services.accept import Answer, accept_many
 from apps.messages.services.draft import Order, Origin
+from apps.messages.services.drafting import Circumstances
 from apps.scheduled.models import Scheduled
 from apps.scheduled.services.happenings import event
 from apps.scheduled.states import Kind, Status
@@ -41,6 +41,9 @@ GROUP, GROUP_BYTES = 50, 20_000_000
 # A delivery job that dispatches does nothing else meanwhile, and has to show signs of life.
 BUDGET_SECONDS = 0.5
 
+# Turns a stored payload into an order; the door that took it in knows how.
+Read = Callable[[Kind, Mapping[str, Any], Caller, Circumstances], Order]
+
 
 class TooLate(Problem):
     """Its time is so long past that nobody waits for it any more."""
@@ -49,7 +52,7 @@ class TooLate(Problem):
     status = 410
 
 
-def dispatch_due() -> int:
+def dispatch_due(read: Read) -> int:
     """Dispatches what is due, for a bounded time; returns how much of it was dealt with, one way or another."""
     until = time.monotonic() + BUDGET_SECONDS
     total = 0
@@ -57,7 +60,7 @@ def dispatch_due() -> int:
         random.shuffle(waiting)
         before = total
         for workspace_id in waiting:
-            total += _dispatch_group(workspace_id)
+            total += _dispatch_group(workspace_id, read)
             if time.monotonic() > until:
                 return total
         if total == before:  # others have it in hand
@@ -67,23 +70,29 @@ def dispatch_due() -> int:
 
 def _workspaces_with_due() -> list[UUID]:
     """Without a lock: on SQLite a tick that finds nothing must not take the one place of the writer."""
-    due = Scheduled.objects.across_workspaces().filter(due_at__lte=clock.database_now())
-    return list(due.order_by().values_list("workspace_id", flat=True).distinct())
+    due = _due_anywhere()
+    # Which workspaces they are costs a look at all that is scheduled on some databases; mostly there is nothing.
+    return list(due.values_list("workspace_id", flat=True).distinct()) if due.exists() else []
 
 
-def _dispatch_group(workspace_id: UUID) -> int:
+def _due_anywhere() -> QuerySet[Scheduled]:
+    due: QuerySet[Scheduled] = Scheduled.objects.across_workspaces().filter(due_at__lte=clock.database_now())
+    return due.order_by()
+
+
+def _dispatch_group(workspace_id: UUID, read: Read) -> int:
     try:
-        return _dispatch(workspace_id, _due(workspace_id)[:GROUP])
+        return _dispatch(workspace_id, _due(workspace_id)[:GROUP], read)
     except Exception:
         # One of the group, or the database. The transaction is undone; each by itself harms no other.
         logger.exception("a group of scheduled mail of %s could not be dispatched together", workspace_id)
     one_by_one = list(_due(workspace_id).values_list("pk", flat=True)[:GROUP])
-    return sum(_dispatch_alone(workspace_id, scheduled_id) for scheduled_id in one_by_one)
+    return sum(_dispatch_alone(workspace_id, scheduled_id, read) for scheduled_id in one_by_one)
 
 
-def _dispatch_alone(workspace_id: UUID, scheduled_id: UUID) -> int:
+def _dispatch_alone(workspace_id: UUID, scheduled_id: UUID, read: Read) -> int:
     try:
-        return _dispatch(workspace_id, _due(workspace_id).filter(pk=scheduled_id))
+        return _dispatch(workspace_id, _due(workspace_id).filter(pk=scheduled_id), read)
     except Exception as error:
         logger.exception("scheduled mail %s could not be dispatched", scheduled_id)
         return _put_off(workspace_id, scheduled_id, error)
@@ -94,7 +103,7 @@ def _due(workspace_id: UUID) -> QuerySet[Scheduled]:
     return mine.filter(due_at__lte=clock.database_now(), status=Status.SCHEDULED).order_by("due_at", "pk")
 
 
-def _dispatch(workspace_id: UUID, chosen: QuerySet[Scheduled]) -> int:
+def _dispatch(workspace_id: UUID, chosen: QuerySet[Scheduled], read: Read) -> int:
     """Locks what is chosen, accepts its messages and marks it, in one transaction.
 
     Two processes never have the same row: PostgreSQL skips what another has locked, SQLite lets one write.
@@ -106,9 +115,9 @@ def _dispatch(workspace_id: UUID, chosen: QuerySet[Scheduled]) -> int:
             return 0
         now = clock.database_now()
         caller = caller_of(Workspace.objects.get(pk=workspace_id))
-        answers = _accept(caller, rows, now)
-        _settle([_Outcome(row, answer, now) for row, answer in zip(rows, answers, strict=True)])
-    return len(rows)
+        answers = _accept(_Reader(caller, read), rows, now)
+        _settle([_Outcome(row, answer, now) for row, answer in zip(rows, answers, strict=False)])
+    return len(answers)
 
 
 def _few(locked: QuerySet[Any]) -> Iterator[UUID]:
@@ -125,12 +134,20 @@ def _load(workspace_id: UUID, ids: Sequence[UUID]) -> list[Scheduled]:
     return list(Scheduled.objects.of(workspace_id).filter(pk__in=ids).order_by("due_at", "pk")) if ids else []
 
 
-def _accept(caller: Caller, rows: Sequence[Scheduled], now: datetime) -> list[Answer]:
-    """The answer to each; suppressions and limits are asked for here, as for mail that was sent at this moment."""
-    if caller.is_suspended:  # without reading it all again every time
+def _accept(reader: "_Reader", rows: Sequence[Scheduled], now: datetime) -> list[Answer]:
+    """The answers to the first of them; suppressions and limits are asked for as for mail that is sent just now.
+
+    To the first, because templates may be slow and nobody else writes on SQLite meanwhile: the rest has its turn next.
+    """
+    if reader.caller.is_suspended:  # without reading it all again every time
         return [_late(row, now) or SendingDisabled() for row in rows]
-    reader = _Reader(caller)
-    return accept_many(caller, [Order(late) if (late := _late(row, now)) else reader.order(row) for row in rows])
+    until = time.monotonic() + BUDGET_SECONDS
+    orders: list[Order] = []
+    for row in rows:
+        if orders and time.monotonic() > until:
+            break
+        orders.append(Order(late) if (late := _late(row, now)) else reader.order(row))
+    return accept_many(reader.caller, orders)
 
 
 def _late(row: Scheduled, now: datetime) -> TooLate | None:
@@ -143,25 +160,22 @@ def _late(row: Scheduled, now: datetime) -> TooLate | None:
 class _Reader:
     """Reads stored payloads again, with each template looked up once."""
 
-    def __init__(self, caller: Caller) -> None:
-        self._caller = caller
+    def __init__(self, caller: Caller, read: Read) -> None:
+        self.caller, self._read = caller, read
         self._prepared: dict[UUID, Prepared] = {}
 
     def order(self, row: Scheduled) -> Order:
-        """Without a key: that one message comes of one row is seen to by the transaction."""
-        payload = {name: value for name, value in row.payload.items() if name != "idempotencyKey"}
+        """That one message comes of one row is seen to by the transaction, and by no key."""
         try:
             template = self._template(row.template_version_id) if row.template_version_id else None
         except Problem as refusal:
             return Order(refusal)
         circumstances = Circumstances(origin=Origin(scheduled_id=row.pk), template=template)
-        form = SEND if row.kind == Kind.MESSAGE else SEND_TEMPLATE
-        (order,) = read_orders(form, [payload], self._caller, circumstances=circumstances)
-        return order
+        return self._read(Kind(row.kind), row.payload, self.caller, circumstances)
 
     def _template(self, version_id: UUID) -> Prepared:
         if version_id not in self._prepared:
-            self._prepared[version_id] = rendering.prepare_version(self._caller.workspace_id, version_id)
+            self._prepared[version_id] = rendering.prepare_version(self.caller.workspace_id, version_id)
         return self._prepared[version_id]
 
 
