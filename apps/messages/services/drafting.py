@@ -24,13 +24,13 @@ from apps.messages.services.draft import (
     Origin,
 )
 from apps.messages.states import Kind, Lane
-from apps.protocols.address import Mailbox, parse_mailbox
+from apps.protocols.address import Mailbox
 from apps.protocols.mime_attachments import AttachmentError, check_content_type
 from apps.protocols.text import TextError, check_text
 from apps.templates.services import rendering
 from apps.templates.services.rendering import Prepared
 from apps.workspaces.limits import MAX_RECIPIENTS_PER_MESSAGE
-from apps.workspaces.models import Workspace
+from apps.workspaces.services import default_sender
 
 DEFAULT_CONTENT_TYPE = "application/octet-stream"
 
@@ -93,10 +93,7 @@ class Drafting:
 
     @cached_property
     def _default_sender(self) -> Mailbox:
-        text = Workspace.objects.values_list("default_sender", flat=True).get(pk=self._workspace_id)
-        if not text:
-            raise Invalid({"from": ["name a sender; this workspace has no default one"]})
-        return parse_mailbox(text)
+        return default_sender(self._workspace_id)
 
     def _content(self, data: Mapping[str, Any]) -> Content:
         if "template" not in data:

@@ -28,8 +28,8 @@ from apps.otp.services import allowance
 from apps.otp.services.endings import supersede
 from apps.otp.services.happenings import happened
 from apps.otp.states import OPEN, Status
-from apps.protocols.address import Mailbox, parse_mailbox
-from apps.workspaces.models import Workspace
+from apps.protocols.address import Mailbox
+from apps.workspaces.services import default_sender
 
 MAX_ATTEMPTS = 5
 FAMILY = "otp-send"
@@ -99,7 +99,7 @@ def _open(workspace_id: UUID, request: Request) -> list[Challenge]:
 
 def _new(caller: Caller, request: Request, use: idempotency.Use | None, now: datetime) -> Issued:
     code, challenge_id = new_code(request.code_length), new_id()
-    draft = _draft(request, request.sender or _default_sender(caller.workspace_id), code, now + request.lifetime)
+    draft = _draft(request, request.sender or default_sender(caller.workspace_id), code, now + request.lifetime)
     row = {
         "id": challenge_id,
         "workspace_id": caller.workspace_id,
@@ -166,10 +166,3 @@ def _brand(given: str | None, sender: Mailbox) -> str:
     except letters.LineError:
         return sender.domain
     return sender.name[: letters.MAX_BRAND] or sender.domain
-
-
-def _default_sender(workspace_id: UUID) -> Mailbox:
-    text = Workspace.objects.values_list("default_sender", flat=True).get(pk=workspace_id)
-    if not text:
-        raise Invalid({"from": ["name a sender; this workspace has no default one"]})
-    return parse_mailbox(text)
