@@ -128,6 +128,8 @@ class UploadSession(Described):
     file_size = models.PositiveBigIntegerField(null=True)
     checksum_sha256 = models.CharField(max_length=64, blank=True)
     max_bytes = models.PositiveBigIntegerField()
+    # Of all parts that ever came, also of those whose place a later one took.
+    taken_bytes = models.PositiveBigIntegerField(default=0)
     expires_at = models.DateTimeField()
     asset = models.ForeignKey(Asset, on_delete=models.CASCADE, null=True, related_name="+")
 

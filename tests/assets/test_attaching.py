@@ -101,15 +101,15 @@ def test_the_bytes_read_are_the_bytes_uploaded(world: World) -> None:
     assert read(locate([held])[held]) == content
 
 
-def test_mail_accepted_before_a_replacement_gets_the_earlier_bytes_for_four_days(world: World) -> None:
+def test_mail_accepted_before_a_replacement_gets_the_earlier_bytes_for_34_days(world: World) -> None:
     old = _held(world.owner, b"old")
     new = (*old[:2], sha256(b"new"))
     replace(world.owner.api, str(old[1]), b"new")
-    blobs.sweep(clock.now() + timedelta(days=3, hours=23))
+    blobs.sweep(clock.now() + timedelta(days=33, hours=23))
 
     assert {held: read(blob) for held, blob in locate([old, new]).items()} == {old: b"old", new: b"new"}
 
-    blobs.sweep(clock.now() + timedelta(days=4, hours=1))
+    blobs.sweep(clock.now() + timedelta(days=34, hours=1))
     assert {held: read(blob) for held, blob in locate([old, new]).items()} == {new: b"new"}
 
 
