@@ -20,6 +20,8 @@ class Scheduled(TenantModel):
     due_at = models.DateTimeField(null=True)
     # What the caller sent, with each upload named by the asset that it made.
     payload = models.JSONField()
+    # Of each attached asset, by its id: the bytes that it had (`size`, `checksum`), which are the ones that go out.
+    files = models.JSONField(default=dict)
     # The version that was active, so that later changes to the template, and its deletion, do not reach this mail.
     template_version_id = models.UUIDField(null=True)
     # What lists show: its subject and recipients, one a line, as they were when it was made.

@@ -22,7 +22,8 @@ from apps.scheduled.tasks import dispatch
 from apps.workspaces.models import UsageCount, Workspace
 from apps.workspaces.services import switch
 from tests import stored
-from tests.assets.calls import ASSETS, SESSIONS, put, upload
+from tests.assets.calls import ASSETS, SESSIONS, put, sha256, upload
+from tests.assets.test_assets import replace
 from tests.client import Api
 from tests.conftest import World
 from tests.factories import make_domain
@@ -224,8 +225,22 @@ def test_an_upload_is_sent_though_its_session_is_forgotten_by_then(api: Api, wor
     dispatch()
 
     attachment = Attachment.objects.of(workspace.pk).get()
-    assert kept == {"assetId": str(attachment.asset_id), "filename": "bill.txt"}
+    assert kept == {"assetId": str(attachment.asset_id), "filename": "bill.txt", "contentType": "text/plain"}
     assert (fresh(row).status, attachment.filename, attachment.size) == ("sent", "bill.txt", 5)
+
+
+def test_a_file_that_was_replaced_goes_out_as_it_was(api: Api, workspace: Workspace) -> None:
+    asset_id = upload(api, b"first").data["id"]
+    row = make_scheduled(workspace, later(attachments=[{"assetId": asset_id, "filename": "bill.txt"}]))
+    replace(api, asset_id, b"the second")
+    bring_due(workspace)
+
+    dispatch()
+
+    attachment = Attachment.objects.of(workspace.pk).get()
+    assert fresh(row).status == "sent"
+    assert (attachment.checksum, attachment.size) == (sha256(b"first"), 5)
+    assert attachment.content_type == "text/plain"
 
 
 def test_the_pause_grows_with_the_wait(workspace: Workspace) -> None:

@@ -70,6 +70,18 @@ class StrictCharField(serializers.CharField):
         return data
 
 
+class BoundedListField(serializers.ListField):
+    """A list that is not looked at beyond its length where it is too long: DRF would judge each item first."""
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        if not isinstance(data, list):
+            raise serializers.ValidationError("must be a list")
+        if self.max_length is not None and len(data) > self.max_length:
+            raise serializers.ValidationError(f"may have at most {self.max_length} items")
+        found: list[Any] = super().to_internal_value(data)
+        return found
+
+
 class WholeNumberField(serializers.IntegerField):
     """DRF would take "5", 5.0 and true for whole numbers."""
 

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.validators import validate_slug
 from rest_framework import serializers
 
-from apps.core.api.serializers import StrictBooleanField, StrictCharField, WireSerializer
+from apps.core.api.serializers import BoundedListField, StrictBooleanField, StrictCharField, WireSerializer
 from apps.keys.api.fields import MAX_DATA_BYTES, BodyField, LineField, ObjectField
 from apps.messages.api.fields import AddressField, AddressListField, HeadersField, TextMapField
 from apps.messages.services.draft import MAX_SUBJECT
@@ -64,7 +64,7 @@ class EnvelopeFields(WireSerializer):
     bcc = AddressListField(required=False, allow_null=True)
     reply_to = AddressField(required=False, allow_null=True)
     idempotency_key = StrictCharField(required=False, allow_null=True, allow_blank=True)
-    attachments = serializers.ListField(child=AttachmentRequest(), required=False, max_length=MAX_ATTACHMENTS)
+    attachments = BoundedListField(child=AttachmentRequest(), required=False, max_length=MAX_ATTACHMENTS)
     headers = HeadersField(required=False, max_items=50, max_name=60, max_text=998)
     tags = TextMapField(required=False, max_items=50, max_name=128, max_text=512)
     stream = StrictCharField(required=False, max_length=80, validators=[validate_slug])

@@ -11,6 +11,8 @@ from apps.messages.states import Kind, Lane
 from apps.protocols.address import Mailbox
 
 MAX_SUBJECT = 998  # RFC 5322, 2.1.1
+# What all mails of one request may have together: until they are stored they are in memory, and somebody waits.
+MAX_TOGETHER_BYTES, MAX_TOGETHER_SECONDS = 50_000_000, 20
 # Of HTML and text together, and of all files before they are encoded; both in bytes.
 MAX_CONTENT_BYTES = 10_000_000
 MAX_ATTACHMENTS_BYTES = 25 * 1024 * 1024
@@ -74,10 +76,14 @@ class Draft:
     expires_at: datetime | None = None
 
     @property
+    def text_size(self) -> int:
+        """Bytes of text and HTML."""
+        return sum(len(part.encode()) for part in (self.text, self.html) if part)
+
+    @property
     def size(self) -> int:
         """Bytes of text, HTML and encoded attachments."""
-        texts = sum(len(part.encode()) for part in (self.text, self.html) if part)
-        return texts + sum(int(enclosure.size * ENCODED) for enclosure in self.attachments)
+        return self.text_size + sum(int(enclosure.size * ENCODED) for enclosure in self.attachments)
 
 
 @dataclass(frozen=True, slots=True)

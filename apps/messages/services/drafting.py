@@ -3,8 +3,9 @@
 A request's `data` has the names and values that `messages.api.requests` gives: mailboxes, texts, objects.
 """
 
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 from uuid import UUID
@@ -12,11 +13,13 @@ from uuid import UUID
 from apps.assets.services import attaching
 from apps.assets.services.attaching import Found, Reference
 from apps.core.errors import Invalid, Problem
-from apps.messages.errors import AttachmentsTooLarge, ContentTooLarge
+from apps.messages.errors import AttachmentsTooLarge, ContentTooLarge, TooMuchTogether
 from apps.messages.services.draft import (
     MAX_ATTACHMENTS_BYTES,
     MAX_CONTENT_BYTES,
     MAX_SUBJECT,
+    MAX_TOGETHER_BYTES,
+    MAX_TOGETHER_SECONDS,
     NO_ORIGIN,
     Addressee,
     Draft,
@@ -36,15 +39,25 @@ DEFAULT_CONTENT_TYPE = "application/octet-stream"
 
 
 @dataclass(frozen=True, slots=True)
+class Pinned:
+    """The bytes that an asset had: how many, and their SHA-256 in hexadecimal."""
+
+    size: int
+    checksum: str
+
+
+@dataclass(frozen=True, slots=True)
 class Circumstances:
     """What is the same for all requests that are read together.
 
-    `template`: rendered instead of the one that each names.
+    `template`: rendered instead of the one that each names. `files`: what assets were when the mail was taken in, for
+    mail that is made later than that.
     """
 
     origin: Origin = NO_ORIGIN
     lane: Lane = Lane.TRANSACTIONAL
     template: Prepared | None = None
+    files: Mapping[UUID, Pinned] = field(default_factory=dict)
 
 
 ORDINARY = Circumstances()
@@ -65,12 +78,20 @@ class Drafting:
 
     def __init__(self, workspace_id: UUID, circumstances: Circumstances, requests: Sequence[Mapping[str, Any]]) -> None:
         self._workspace_id, self._circumstances = workspace_id, circumstances
+        self._bytes, self._began = 0, time.thread_time()
         self._templates: dict[tuple[str, str | None], Prepared] = {}
         references = {_reference(item) for data in requests for item in data.get("attachments") or ()}
         self._found = attaching.find(self._workspace_id, references) if references else {}
 
     def draft(self, data: Mapping[str, Any]) -> Draft:
-        """Raises Problems."""
+        """Raises Problems; TooMuchTogether after as much as one request may make."""
+        if self._bytes > MAX_TOGETHER_BYTES or time.thread_time() - self._began > MAX_TOGETHER_SECONDS:
+            raise TooMuchTogether
+        draft = self._draft(data)
+        self._bytes += draft.text_size
+        return draft
+
+    def _draft(self, data: Mapping[str, Any]) -> Draft:
         recipients = _distinct(data)
         sender = data.get("sender") or self._default_sender
         content = self._content(data)
@@ -128,12 +149,13 @@ class Drafting:
         if isinstance(found, Problem):
             name = "assetId" if reference.asset_id is not None else "uploadId"
             raise type(found)(found.message, details={"fields": {f"attachments.{place}.{name}": [found.message]}})
+        as_taken = self._circumstances.files.get(found.asset_id)
         return Enclosure(
             asset_id=found.asset_id,
             filename=item["filename"],
             content_type=item.get("content_type") or _sendable_type(found),
-            size=found.size,
-            checksum=found.checksum,
+            size=as_taken.size if as_taken else found.size,
+            checksum=as_taken.checksum if as_taken else found.checksum,
         )
 
 

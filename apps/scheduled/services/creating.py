@@ -116,6 +116,7 @@ def _row(caller: Caller, wish: Wish, draft: Draft) -> Scheduled:
         send_at=wish.send_at,
         due_at=wish.send_at,
         payload=_kept(wish.payload, draft.attachments),
+        files={str(file.asset_id): {"size": file.size, "checksum": file.checksum} for file in draft.attachments},
         template_version_id=draft.origin.template_version_id,
         subject=draft.subject,
         recipients="".join(f"\n{addressee.mailbox.email}" for addressee in draft.recipients) + "\n",
@@ -127,11 +128,15 @@ def _row(caller: Caller, wish: Wish, draft: Draft) -> Scheduled:
 
 
 def _kept(payload: Mapping[str, Any], enclosures: Sequence[Enclosure]) -> dict[str, Any]:
-    """The payload with uploads named by their assets: an upload session is forgotten long before the mail is due."""
+    """The payload with uploads named by their assets, and each file's type as it is now.
+
+    An upload session is forgotten long before the mail is due, and an asset may be replaced by then.
+    """
     if not enclosures:
         return dict(payload)
     kept = [
-        {name: value for name, value in item.items() if name != "uploadId"} | {"assetId": str(enclosure.asset_id)}
+        {name: value for name, value in item.items() if name != "uploadId"}
+        | {"assetId": str(enclosure.asset_id), "contentType": enclosure.content_type}
         for item, enclosure in zip(payload["attachments"], enclosures, strict=True)
     ]
     return {**payload, "attachments": kept}

@@ -23,7 +23,7 @@ from apps.events.types import EventType
 from apps.keys.services import Caller, caller_of
 from apps.messages.services.accept import Answer, accept_many
 from apps.messages.services.draft import Order, Origin
-from apps.messages.services.drafting import Circumstances
+from apps.messages.services.drafting import Circumstances, Pinned
 from apps.scheduled.models import Scheduled
 from apps.scheduled.services.happenings import event
 from apps.scheduled.states import Kind, Status
@@ -170,7 +170,8 @@ class _Reader:
             template = self._template(row.template_version_id) if row.template_version_id else None
         except Problem as refusal:
             return Order(refusal)
-        circumstances = Circumstances(origin=Origin(scheduled_id=row.pk), template=template)
+        files = {UUID(asset_id): Pinned(**bytes_of) for asset_id, bytes_of in row.files.items()}
+        circumstances = Circumstances(origin=Origin(scheduled_id=row.pk), template=template, files=files)
         return self._read(Kind(row.kind), row.payload, self.caller, circumstances)
 
     def _template(self, version_id: UUID) -> Prepared:
