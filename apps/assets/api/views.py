@@ -114,7 +114,7 @@ class UploadViewSet(WorkspaceViewSet):
 
     @extend_schema(parameters=[IDEMPOTENCY], request=UPLOAD_FORM, responses={201: AssetResource, 200: AssetResource})
     def upload(self, request: Request) -> Response:
-        """Keeps one file, of at most 25 MB unless the operator allows more."""
+        """Keeps one file, of at most 25 MiB unless the operator allows more."""
         form = _form(request)
         try:
             texts = UploadForm(data=dict(form.texts))
