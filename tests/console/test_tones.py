@@ -4,7 +4,6 @@ from itertools import chain
 
 import pytest
 from django.contrib import admin
-from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Model
 
 from apps.batches.states import BatchStatus
@@ -17,21 +16,18 @@ from tests.journeys.processes import ROOT
 
 STYLES = ROOT / "static" / "console.css"
 # These are read off other rows, or have no choices in their tables.
-READ_OFF = {BatchStatus: BatchStatus.values, BounceType: BounceType.values, CheckStatus: list(CheckStatus)}
+READ_OFF = (*BatchStatus.values, *BounceType.values, *CheckStatus)
 
 
 def statuses(model: type[Model]) -> list[str]:
     """What a model's status may be."""
-    try:
-        choices = model._meta.get_field("status").choices or ()
-    except FieldDoesNotExist:
-        return []
-    return [str(value) for value, _ in choices]
+    fields = [field for field in model._meta.fields if field.name == "status"]
+    return [str(value) for field in fields for value, _ in field.flatchoices]
 
 
 def shown() -> set[str]:
     models = [model for model, page in admin.site._registry.items() if isinstance(page, ConsoleAdmin)]
-    return set(chain(*map(statuses, models), *READ_OFF.values()))
+    return {*chain.from_iterable(map(statuses, models)), *READ_OFF}
 
 
 def test_every_state_has_a_tone() -> None:
