@@ -35,13 +35,14 @@ MAX_ID_KEPT = 100
 MAX_WORDS = 16
 # A part of a value would tell a secret letter by letter, and a regular expression runs in the database.
 WHOLE_VALUE = frozenset({"", "exact", "isnull", "isempty"})
-# How a word of a state looks (static/console.css): what went well, what is under way, what waits, what went wrong.
+# How a word of a state looks (static/console.css): what went well, what is under way, what waits though it should not,
+# what went wrong; and quietly what came to its end by somebody's choice, or says nothing.
 TONES = {
-    **dict.fromkeys(("sent", "verified", "active"), "good"),
-    **dict.fromkeys(("queued", "sending", "pending"), "open"),
-    **dict.fromkeys(("deferred", "ambiguous", "soft", "suspended"), "waiting"),
+    **dict.fromkeys(("sent", "verified", "active", "completed", "ready"), "good"),
+    **dict.fromkeys(("queued", "sending", "pending", "scheduled", "processing", "open"), "open"),
+    **dict.fromkeys(("deferred", "ambiguous", "soft", "suspended", "partially_failed"), "waiting"),
     **dict.fromkeys(("failed", "bounced", "hard", "missing", "complaint", "hard_bounce"), "bad"),
-    **{"completed": "good", "processing": "open", "partially_failed": "waiting"},
+    **dict.fromkeys(("suppressed", "canceled", "expired", "archived", "deleted", "disabled", "unknown"), "quiet"),
 }
 
 
