@@ -2,7 +2,7 @@
 
 Writing: the blob's row and a time until which it is kept; the file, with no transaction open; then whatever refers to
 it, in a transaction that begins by taking the blob's row. Sweeping dooms a row whose time is over and that nothing
-refers to, in one conditional UPDATE of the same row; so of the two only one can win.
+refers to, with the same row taken; so of the two only one can win.
 """
 
 import logging
@@ -97,7 +97,7 @@ def sweep(now: datetime) -> int:
     """Removes blobs that nothing refers to and whose time is over; how many. Running twice at once does no harm."""
     doomed = failures = 0
     for blob in _unreferred().filter(keep_until__lt=now, doomed_at=None)[:SWEPT_AT_ONCE]:
-        _unreferred().filter(pk=blob.pk, keep_until__lt=now, doomed_at=None).update(doomed_at=now)
+        _doom(blob.pk, now)
     for blob in Blob.objects.across_workspaces().filter(doomed_at__isnull=False).order_by("?")[:SWEPT_AT_ONCE]:
         try:
             _remove(blob)
@@ -109,6 +109,19 @@ def sweep(now: datetime) -> int:
             continue
         doomed += Blob.objects.of(blob.workspace_id).filter(pk=blob.pk).delete()[0]
     return doomed
+
+
+def _doom(blob_id: UUID, now: datetime) -> None:
+    """Marks a blob that nothing refers to.
+
+    The row is taken first and the question asked then: one statement for both would see the assets as they were before
+    it waited for an upload that has the row.
+    """
+    with transaction.atomic():
+        rows = Blob.objects.across_workspaces().filter(pk=blob_id, keep_until__lt=now, doomed_at=None)
+        taken = rows.select_for_update(skip_locked=True).first()
+        if taken is not None and _unreferred().filter(pk=blob_id).exists():
+            rows.update(doomed_at=now)
 
 
 def _claim(workspace_id: UUID, received: Received) -> Blob:
