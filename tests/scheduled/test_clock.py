@@ -15,8 +15,7 @@ from apps.delivery.services import drain as shift
 from apps.messages.models import Message
 from apps.scheduled import tasks
 from apps.scheduled.models import Scheduled
-from apps.scheduled.services import dispatch
-from apps.scheduled.services.dispatch import dispatch_due
+from apps.scheduled.services.dispatch import BUDGET_SECONDS, Read, dispatch_due
 from apps.workspaces.models import Workspace
 from tests import stored
 from tests.conftest import World
@@ -43,7 +42,7 @@ def test_a_clock_of_ours_that_is_ahead_dispatches_nothing(
     before = stored.everything()
 
     with time_machine.travel(clock.now() + off, tick=False):
-        assert dispatch_due() == 0
+        assert tasks.dispatch() == 0
 
     assert stored.everything() == before
     assert Message.objects.of(workspace.pk).count() == 0
@@ -57,7 +56,7 @@ def test_a_clock_of_ours_that_is_behind_delays_nothing(
     send_at = bring_due(workspace)
 
     with time_machine.travel(clock.now() - off, tick=False):
-        assert dispatch_due() == 1
+        assert tasks.dispatch() == 1
 
     assert fresh(row).status == "sent"
     assert fresh(row).updated_at - send_at < TOMORROW  # by the database's clock and not by ours
@@ -77,14 +76,15 @@ class Looks(list[Look]):
     def __init__(self, workspace: Workspace) -> None:
         self.workspace, self.done = workspace, threading.Event()
 
-    def look(self) -> None:
+    def look(self, read: Read) -> int:
         began = clock.database_now()
-        dispatch_due()
+        count = dispatch_due(read)
         rows = list(Scheduled.objects.of(self.workspace.pk).values_list("pk", "status"))
         sent = frozenset(pk for pk, status in rows if status == "sent")
         self.append(Look(began, clock.database_now(), sent))
         if len(sent) == len(rows):
             self.done.set()
+        return count
 
 
 @pytest.mark.django_db(transaction=True)
@@ -114,4 +114,4 @@ def test_a_running_worker_dispatches_with_the_first_look_after_its_time(world: W
 
 
 def test_a_pause_and_a_full_look_leave_half_of_the_promise_to_the_machine() -> None:
-    assert timedelta(seconds=shift.TICK_SECONDS + dispatch.BUDGET_SECONDS) <= PROMISE / 2
+    assert timedelta(seconds=shift.TICK_SECONDS + BUDGET_SECONDS) <= PROMISE / 2

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -9,6 +10,7 @@ from apps.core import clock
 from apps.events.models import Event
 from apps.messages.models import Message
 from apps.scheduled.models import Scheduled
+from apps.scheduled.services import creating
 from apps.scheduled.tasks import dispatch
 from apps.templates.services import authoring
 from apps.workspaces.models import Workspace
@@ -358,3 +360,28 @@ def test_what_is_due_says_that_it_waits_for_a_worker(api: Api, workspace: Worksp
     due_again(row)
     dispatch()
     assert shown_wait(api, row) is None
+
+
+def test_numbers_are_given_back_as_they_came(api: Api, workspace: Workspace) -> None:
+    make_template(workspace, text="Hi")
+    sent_as = {"template": "welcome", "from": "shop@shop.example", "to": "ada@example.com", "data": {"z": 1e20, "a": 1}}
+
+    made = api.post(SCHEDULED, {"sendAt": at(), "template": sent_as})
+    read = api.get(f"{SCHEDULED}/{made.data['id']}")
+
+    assert (made.status, read.status) == (201, 200)
+    assert list(read.data["payload"]["data"].items()) == [("z", 1e20), ("a", 1)]
+
+
+def test_a_workspace_has_so_much_waiting_and_no_more(api: Api) -> None:
+    api.post(SCHEDULED, later())
+    before = stored.everything()
+
+    with patch.object(creating, "MAX_WAITING", 1):
+        many = api.post(SCHEDULED, later())
+    with patch.object(creating, "MAX_WAITING_BYTES", 10):
+        large = api.post(SCHEDULED, later())
+
+    assert {(answer.status, answer.code) for answer in (many, large)} == {(429, "scheduled_limit_exceeded")}
+    assert many.headers["Retry-After"] == "3600"
+    assert stored.everything() == before

@@ -20,14 +20,14 @@ from apps.scheduled.models import Scheduled
 from apps.scheduled.services import dispatch as dispatching
 from apps.scheduled.tasks import dispatch
 from apps.workspaces.models import UsageCount, Workspace
-from apps.workspaces.services import switch
+from apps.workspaces.services import set_limits, switch
 from tests import stored
 from tests.assets.calls import ASSETS, SESSIONS, put, sha256, upload
 from tests.assets.test_assets import replace
 from tests.client import Api
 from tests.conftest import World
 from tests.factories import make_domain
-from tests.scheduled.making import bring_due, due_again, fresh, later, make_scheduled, statuses
+from tests.scheduled.making import at, bring_due, due_again, fresh, later, make_scheduled, statuses
 from tests.templates.making import make_template
 
 AN_HOUR = timedelta(hours=1)
@@ -409,3 +409,68 @@ def test_mail_of_a_workspace_is_sent_as_that_workspace(world: World) -> None:
 
     assert Message.objects.of(world.stranger.workspace.pk).get().scheduled_id == row.pk
     assert messages(world.owner.workspace) == 0
+
+
+def test_mail_of_a_sender_that_may_not_send_is_not_rendered_at_every_look(workspace: Workspace) -> None:
+    rows = [make_scheduled(workspace) for _ in range(3)]
+    Domain.objects.of(workspace.pk).update(status="failed")
+    bring_due(workspace)
+
+    with patch.object(dispatching._Reader, "order", side_effect=AssertionError("it was read")):
+        assert dispatch() == 3
+
+    for row in rows:
+        assert_waits(row, "domain_not_verified")
+
+
+def test_mail_beyond_a_limit_is_not_rendered_at_every_look(workspace: Workspace) -> None:
+    row = make_scheduled(workspace)
+    set_limits(workspace, daily=0)
+    bring_due(workspace)
+
+    with patch.object(dispatching._Reader, "order", side_effect=AssertionError("it was read")):
+        assert dispatch() == 1
+
+    assert_waits(row, "limit")
+
+
+def test_slow_mail_is_dispatched_piece_by_piece(workspace: Workspace) -> None:
+    for _ in range(4):
+        make_scheduled(workspace)
+    bring_due(workspace)
+
+    with (
+        patch.object(dispatching, "BUDGET_SECONDS", -1),
+        patch.object(dispatching, "_settle", wraps=dispatching._settle) as settle,
+    ):
+        assert dispatch() == 1
+
+    assert [len(call.args[0]) for call in settle.call_args_list] == [1]
+    assert messages(workspace) == 1
+
+
+def test_the_sender_that_was_checked_is_the_one_that_sends(api: Api, workspace: Workspace) -> None:
+    Workspace.objects.filter(pk=workspace.pk).update(default_sender="Shop <shop@shop.example>")
+    make_template(workspace, text="Hi")
+    body = {"sendAt": at(), "template": {"template": "welcome", "to": "ada@example.com", "data": {}}}
+    row = make_scheduled(workspace, body)
+    Workspace.objects.filter(pk=workspace.pk).update(default_sender="")
+    bring_due(workspace)
+
+    dispatch()
+
+    message = Message.objects.of(workspace.pk).get()
+    assert (message.from_email, message.from_name) == ("shop@shop.example", "Shop")
+    assert fresh(row).status == "sent"
+
+
+def test_values_are_sent_as_they_were_given(workspace: Workspace) -> None:
+    make_template(workspace, subject="{% for pair in o %}{{ pair[0] }} {% endfor %}{{ n }}", text="Hi")
+    data = {"o": {"zebra": 1, "b": 2}, "n": 1e20}
+    sent_as = {"template": "welcome", "from": "shop@shop.example", "to": "ada@example.com", "data": data}
+    row = make_scheduled(workspace, {"sendAt": at(), "template": sent_as})
+    bring_due(workspace)
+
+    dispatch()
+
+    assert Message.objects.of(workspace.pk).get().subject == row.subject == "zebra b 1e+20"

@@ -3,13 +3,14 @@
 Suppressions and limits are left for its time; nobody knows them today.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError
+from django.db.models import Count, Sum
 
 from apps.core import clock
 from apps.core.errors import Invalid, Problem
@@ -23,12 +24,16 @@ from apps.keys.errors import EarlierIsGone
 from apps.keys.idempotency import Use
 from apps.keys.services import Caller
 from apps.messages.services.admission import Admission, ask, sender_domain
-from apps.messages.services.draft import Draft, Enclosure, Order
+from apps.messages.services.draft import Draft, Order
+from apps.scheduled.errors import TooMuchScheduled
 from apps.scheduled.models import Scheduled
 from apps.scheduled.services.happenings import event
 from apps.scheduled.states import Kind, Status
 from apps.scheduled.timing import FURTHEST, GRACE
 from apps.workspaces.errors import SendingDisabled
+
+# What a workspace may have waiting: mails, and bytes of texts and files together.
+MAX_WAITING, MAX_WAITING_BYTES = 100_000, 5_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,8 @@ class Made:
 def create(caller: Caller, wish: Wish) -> Made:
     """Stores mail for later, or finds what an earlier request with its key made.
 
-    Raises Invalid, IdempotencyConflict, the Problem that stands for a draft, SendingDisabled, DomainNotVerified; then
+    Raises Invalid, IdempotencyConflict, the Problem that stands for a draft, SendingDisabled, DomainNotVerified,
+    TooMuchScheduled; then
     nothing is stored and the key may be used again.
     """
     admission = _admission(caller, wish.order)
@@ -103,7 +109,16 @@ def _checked(caller: Caller, wish: Wish, admission: Admission) -> Draft:
     if caller.is_suspended:
         raise SendingDisabled
     sender_domain(caller, draft.sender.domain, admission)
+    _check_room(caller, draft)
     return draft
+
+
+def _check_room(caller: Caller, draft: Draft) -> None:
+    """Mail for later is not counted by the limits of today, but it is kept. Raises TooMuchScheduled."""
+    waiting = Scheduled.objects.of(caller.workspace_id).filter(due_at__isnull=False)
+    kept = waiting.aggregate(count=Count("pk"), size=Sum("size"))
+    if kept["count"] >= MAX_WAITING or (kept["size"] or 0) + draft.size > MAX_WAITING_BYTES:
+        raise TooMuchScheduled
 
 
 def _row(caller: Caller, wish: Wish, draft: Draft) -> Scheduled:
@@ -115,7 +130,8 @@ def _row(caller: Caller, wish: Wish, draft: Draft) -> Scheduled:
         kind=wish.kind.value,
         send_at=wish.send_at,
         due_at=wish.send_at,
-        payload=_kept(wish.payload, draft.attachments),
+        payload=_kept(wish.payload, draft),
+        sender=draft.sender.email,
         files={str(file.asset_id): {"size": file.size, "checksum": file.checksum} for file in draft.attachments},
         template_version_id=draft.origin.template_version_id,
         subject=draft.subject,
@@ -127,19 +143,22 @@ def _row(caller: Caller, wish: Wish, draft: Draft) -> Scheduled:
     )
 
 
-def _kept(payload: Mapping[str, Any], enclosures: Sequence[Enclosure]) -> dict[str, Any]:
-    """The payload with uploads named by their assets, and each file's type as it is now.
+def _kept(payload: Mapping[str, Any], draft: Draft) -> dict[str, Any]:
+    """The payload with its sender, uploads named by their assets, and each file's type as it is now.
 
-    An upload session is forgotten long before the mail is due, and an asset may be replaced by then.
+    By its time the workspace may have another default sender, an upload session is long forgotten, and an asset may
+    have been replaced; what was checked is what is sent.
     """
-    if not enclosures:
-        return dict(payload)
+    sender = {"from": {"email": draft.sender.email, "name": draft.sender.name}}
+    named = dict(payload) if payload.get("from") else dict(payload) | sender
+    if not draft.attachments:
+        return named
     kept = [
         {name: value for name, value in item.items() if name != "uploadId"}
         | {"assetId": str(enclosure.asset_id), "contentType": enclosure.content_type}
-        for item, enclosure in zip(payload["attachments"], enclosures, strict=True)
+        for item, enclosure in zip(payload["attachments"], draft.attachments, strict=True)
     ]
-    return {**payload, "attachments": kept}
+    return {**named, "attachments": kept}
 
 
 def _store(row: Scheduled, use: Use | None) -> None:

@@ -22,6 +22,7 @@ from apps.events.services import NewEvent, record
 from apps.events.types import EventType
 from apps.keys.services import Caller, caller_of
 from apps.messages.services.accept import Answer, accept_many
+from apps.messages.services.admission import ask, sender_domain
 from apps.messages.services.draft import Order, Origin
 from apps.messages.services.drafting import Circumstances, Pinned
 from apps.scheduled.models import Scheduled
@@ -31,6 +32,7 @@ from apps.scheduled.timing import gives_up_at, pause_after
 from apps.scheduled.waits import EXPLANATIONS, WaitCode, wait_for
 from apps.templates.services import rendering
 from apps.templates.services.rendering import Prepared
+from apps.workspaces import limits
 from apps.workspaces.errors import SendingDisabled
 from apps.workspaces.models import Workspace
 
@@ -87,7 +89,12 @@ def _dispatch_group(workspace_id: UUID, read: Read) -> int:
         # One of the group, or the database. The transaction is undone; each by itself harms no other.
         logger.exception("a group of scheduled mail of %s could not be dispatched together", workspace_id)
     one_by_one = list(_due(workspace_id).values_list("pk", flat=True)[:GROUP])
-    return sum(_dispatch_alone(workspace_id, scheduled_id, read) for scheduled_id in one_by_one)
+    until, done = time.monotonic() + BUDGET_SECONDS, 0
+    for scheduled_id in one_by_one:
+        done += _dispatch_alone(workspace_id, scheduled_id, read)
+        if time.monotonic() > until:
+            break
+    return done
 
 
 def _dispatch_alone(workspace_id: UUID, scheduled_id: UUID, read: Read) -> int:
@@ -139,15 +146,31 @@ def _accept(reader: "_Reader", rows: Sequence[Scheduled], now: datetime) -> list
 
     To the first, because templates may be slow and nobody else writes on SQLite meanwhile: the rest has its turn next.
     """
-    if reader.caller.is_suspended:  # without reading it all again every time
-        return [_late(row, now) or SendingDisabled() for row in rows]
+    hindered = _hindrances(reader.caller, rows)
     until = time.monotonic() + BUDGET_SECONDS
     orders: list[Order] = []
     for row in rows:
         if orders and time.monotonic() > until:
             break
-        orders.append(Order(late) if (late := _late(row, now)) else reader.order(row))
+        refusal = _late(row, now) or hindered.get(row.pk)
+        orders.append(Order(refusal) if refusal else reader.order(row))
     return accept_many(reader.caller, orders)
+
+
+def _hindrances(caller: Caller, rows: Sequence[Scheduled]) -> dict[UUID, Problem]:
+    """What stands in the way of mail whatever it says, so that what only waits is not rendered at every look."""
+    for_all = SendingDisabled() if caller.is_suspended else limits.used_up(caller.workspace_id, caller.limits)
+    if for_all is not None:
+        return dict.fromkeys((row.pk for row in rows), for_all)
+    domain_of = {row.pk: row.sender.rpartition("@")[2] for row in rows}
+    admission = ask(caller.workspace_id, domains=set(domain_of.values()), keys=(), uses=[])
+    found: dict[UUID, Problem] = {}
+    for row_id, domain in domain_of.items():
+        try:
+            sender_domain(caller, domain, admission)
+        except Problem as refusal:
+            found[row_id] = refusal
+    return found
 
 
 def _late(row: Scheduled, now: datetime) -> TooLate | None:
