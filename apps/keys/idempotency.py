@@ -34,9 +34,9 @@ class Use:
 def fingerprint(body: Mapping[str, Any]) -> str:
     """SHA-256 of the canonical JSON of a request without its key."""
     try:
-        canonical = orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
+        canonical = orjson.dumps(body, option=orjson.OPT_SORT_KEYS, default=str)
     except TypeError:  # a number beyond 64 bits, which an item that a batch refuses may hold
-        canonical = json.dumps(body, sort_keys=True).encode()
+        canonical = json.dumps(body, sort_keys=True, default=str).encode()
     return hashlib.sha256(canonical).hexdigest()
 
 
@@ -48,8 +48,12 @@ def choose_key(*, in_body: str | None, in_header: str | None) -> str | None:
     if in_header is not None and "," in in_header:
         raise Invalid({"idempotencyKey": ["give one Idempotency-Key header, without a comma"]})
     key = in_body if in_body is not None else in_header
-    if key is not None and not (1 <= len(key) <= MAX_LENGTH and key.isascii() and key.isprintable()):
-        raise Invalid({"idempotencyKey": [f"must be 1 to {MAX_LENGTH} printable ASCII characters"]})
+    if key is not None and not (
+        1 <= len(key) <= MAX_LENGTH and key.isascii() and key.isprintable() and key.strip() == key
+    ):
+        raise Invalid(
+            {"idempotencyKey": [f"must be 1 to {MAX_LENGTH} printable ASCII characters, without spaces around them"]}
+        )
     return key
 
 

@@ -1,5 +1,6 @@
 """A template batch renders for each recipient; what is shared stands for all, and each may have its own."""
 
+import json
 from typing import Any
 from unittest.mock import patch
 
@@ -230,3 +231,14 @@ def test_more_attachments_than_may_be_are_not_looked_at(api: Api) -> None:
 
     assert (answer.status, answer.fields) == (400, {"attachments": ["may have at most 10 items"]})
     assert stored.everything() == before
+
+
+def test_what_is_told_of_a_refusal_is_bounded(api: Api, workspace: Workspace) -> None:
+    names = [f"{'n' * 280}{number}" for number in range(400)]
+    make_template(workspace, text="".join(f"{{{{ {name} }}}}" for name in names[:40]))
+
+    answer = api.post(TEMPLATE_BATCH, template_batch(*({"to": f"r{n}@example.com", "data": {}} for n in range(5))))
+
+    for row in answer.data["items"]:
+        assert row["error"]["code"] == "missing_variables"
+        assert len(json.dumps(row["error"])) < 9_000

@@ -12,10 +12,11 @@ from rest_framework.response import Response
 from apps.batches.api import requests, resources
 from apps.batches.api.filters import BatchFilters, ItemFilters
 from apps.batches.models import Batch, BatchItem, BatchType
-from apps.batches.services.accepting import FAMILY, Entry, NewBatch, accept_batch, earlier_batch
+from apps.batches.services.accepting import FAMILIES, Entry, NewBatch, accept_batch, earlier_batch
 from apps.batches.services.reading import tallies, with_states
 from apps.core.api.filters import NoFilters
 from apps.core.api.pagination import KeysetPagination, OldestFirstPagination, WholeListPagination
+from apps.core.api.parsers import StrictJSONParser
 from apps.core.errors import Problem
 from apps.core.ids import new_id
 from apps.keys import idempotency
@@ -32,10 +33,15 @@ _BATCH, _TEMPLATE_BATCH = requests.BatchRequest(), requests.TemplateBatchRequest
 ACCEPTED = {202: resources.AcceptedBatchResource, 200: resources.AcceptedBatchResource}
 
 
+class BatchParser(StrictJSONParser):
+    each_of = ("messages", "recipients")
+
+
 class BatchSendViewSet(WorkspaceViewSet):
     """Accepts batches."""
 
     model = Batch
+    parser_classes = (BatchParser,)
     scopes = dict.fromkeys(("send", "send_template"), "mail:send")
     operation_ids = {"send": "batch.send", "send_template": "batch.sendTemplate"}
 
@@ -44,7 +50,7 @@ class BatchSendViewSet(WorkspaceViewSet):
         """Stores up to 500 messages, each with a result of its own; what is wrong with one harms no other."""
         body: Any = request.data
         data = _BATCH.run_validation(body)
-        use = self._use(request, body)
+        use = self._use(request, body, BatchType.MESSAGE)
         if use is not None and (earlier := earlier_batch(use)):
             return self._replay(earlier)
         new = NewBatch(new_id(), BatchType.MESSAGE, data.get("sender"), use=use)
@@ -56,7 +62,7 @@ class BatchSendViewSet(WorkspaceViewSet):
         body: Any = request.data
         data = _TEMPLATE_BATCH.run_validation(body)
         check_simulation(data, self.caller)
-        use = self._use(request, body)
+        use = self._use(request, body, BatchType.TEMPLATE)
         if use is not None and (earlier := earlier_batch(use)):
             return self._replay(earlier)
         template = rendering.prepare(self.workspace_id, data["template"], data.get("version_id"))
@@ -64,9 +70,9 @@ class BatchSendViewSet(WorkspaceViewSet):
         new = NewBatch(new_id(), BatchType.TEMPLATE, data.get("sender"), template, use)
         return self._accept(new, SEND_TEMPLATE, requests.recipient_bodies(body))
 
-    def _use(self, request: Request, body: Mapping[str, Any]) -> idempotency.Use | None:
+    def _use(self, request: Request, body: Mapping[str, Any], batch_type: BatchType) -> idempotency.Use | None:
         key = idempotency.choose_key(in_body=None, in_header=request.headers.get("Idempotency-Key"))
-        return idempotency.use_of(self.workspace_id, FAMILY, key, body)
+        return idempotency.use_of(self.workspace_id, FAMILIES[batch_type], key, body)
 
     def _accept(self, new: NewBatch, form: Form, bodies: Sequence[Any]) -> Response:
         circumstances = Circumstances(Origin(batch_id=new.id), Lane.BULK, new.template)
