@@ -8,7 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.core.api.serializers import DurationField, StrictCharField, WholeNumberField, WireSerializer
-from apps.keys.api.fields import MAX_METADATA_BYTES, LineField, ObjectField
+from apps.keys.api.fields import MAX_METADATA_BYTES, LineField, NameField, ObjectField
 from apps.messages.api.fields import AddressField
 from apps.messages.api.requests import SimulationRequest
 from apps.otp.letters import MAX_BRAND, MAX_SUBJECT
@@ -33,7 +33,7 @@ class OtpSendRequest(WireSerializer):
     """A code to be mailed; without `from` the workspace's default sender sends it."""
 
     to = AddressField()
-    purpose = LineField(max_length=MAX_PURPOSE)
+    purpose = NameField(max_length=MAX_PURPOSE)
     expires_in = DurationField(
         MIN_LIFETIME, MAX_LIFETIME, required=False, help_text='Such as "10m", which it is if left out.'
     )
@@ -58,7 +58,7 @@ class OtpVerifyRequest(WireSerializer):
     code = CodeField()
     challenge_id = StrictCharField(required=False, max_length=36)
     to = AddressField(required=False)
-    purpose = LineField(required=False, max_length=MAX_PURPOSE)
+    purpose = NameField(required=False, max_length=MAX_PURPOSE)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         named = {"to", "purpose"} & attrs.keys()
