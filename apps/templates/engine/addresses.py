@@ -6,13 +6,12 @@ And `javascript:` needs no quotes at all: so each address is looked at in the re
 together from, and one that the template did not itself spell out must be of a kind that mail has.
 """
 
-import html
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from apps.templates.engine.limits import MAX_TAGS
-from apps.templates.engine.markup import Tag, read
+from apps.templates.engine.markup import Tag, read, unescape
 from apps.templates.engine.scanner import Kind, line_of, scan
 from apps.templates.errors import TemplateRenderError
 
@@ -121,7 +120,7 @@ def _addresses(tag: Tag) -> Iterator[tuple[str, str]]:
         name = attribute.name.replace(TAG_MARK, "").rpartition(":")[2]
         if name not in NAMES:
             continue
-        value = html.unescape(attribute.value)
+        value = unescape(attribute.value)
         for part in value.split(",") if name in ("srcset", "ping", "archive") else [value]:
             yield name, IGNORED.sub("", part).lstrip(BLANKS)
 

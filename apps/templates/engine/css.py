@@ -6,7 +6,6 @@ between tags, as plain words inside of attributes. What comes back has to have t
 same text in the same order, or the source is kept as it was, and the diagnostics say so.
 """
 
-import html
 import re
 import secrets
 from collections import Counter
@@ -17,7 +16,7 @@ import css_inline
 from apps.core.errors import Problem
 from apps.templates.engine.compiled import Part, compile_part
 from apps.templates.engine.limits import MAX_SOURCE_BYTES
-from apps.templates.engine.markup import RAW_TEXT, VOID, Tag, Text, read
+from apps.templates.engine.markup import RAW_TEXT, VOID, Tag, Text, read, unescape
 from apps.templates.engine.scanner import Kind, Piece, scan
 
 # The inliner goes down into tags by recursion and ends the process at some 12,000 levels.
@@ -191,7 +190,7 @@ def _outline(source: str, *, like: str = "") -> list[str]:
         elif isinstance(token, Text) and token.within != "style":
             text = source[token.start : token.end]
             is_raw = token.within in RAW_TEXT - {"title", "textarea"}
-            found[-1] += BLANKS.sub("", text if is_raw else html.unescape(text))
+            found[-1] += BLANKS.sub("", text if is_raw else unescape(text))
     return found
 
 

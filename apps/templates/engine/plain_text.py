@@ -4,7 +4,6 @@ From the rendered HTML and not from the template: there are no loops and conditi
 values become what they were.
 """
 
-import html
 import re
 
 from inscriptis import get_text
@@ -12,7 +11,7 @@ from inscriptis.html_properties import Display
 from inscriptis.model.config import ParserConfig
 from inscriptis.model.html_element import HtmlElement
 
-from apps.templates.engine.markup import VOID, Tag, Text, read
+from apps.templates.engine.markup import VOID, Tag, Text, read, unescape
 
 # The library goes down into tags by recursion, and gives nothing beyond some 250 levels; each line in a list is
 # indented by all the lists around it.
@@ -50,7 +49,7 @@ def stripped(source: str) -> str:
     for token in read(source):
         if isinstance(token, Text):
             if token.within not in NOT_SHOWN:
-                parts.append(BLANKS.sub(" ", html.unescape(source[token.start : token.end]).replace("\n", " ")))
+                parts.append(BLANKS.sub(" ", unescape(source[token.start : token.end]).replace("\n", " ")))
         elif isinstance(token, Tag):
             if token.name in BREAKS:
                 parts.append("\n")
