@@ -24,6 +24,7 @@ BIG = "x" * 800_000
 ROWS = [{"k": "v" * 50, "n": number} for number in range(1_000)]
 HEAVY = [{"x": "y" * 200_000}]
 DATA: dict[str, Any] = {"big": BIG, "n": 10**39, "s": "ab " * 20_000}
+ALMOST = {"a": "a" * 400_000, "b": "ab" + "a" * 200_000}
 LOOP = "{% for i in (1..1000) %}"
 
 WORK = "too much work"
@@ -103,6 +104,10 @@ RENDERED = {
     "filtered in a loop": ("{% for i in r %}{{ r | where: 'n', i.n | first }}{% endfor %}", {"r": ROWS}, WORK),
     "sorted in a loop": (LOOP + "{{ r | sort: 'k' | size }}{% endfor %}", {"r": ROWS}, WORK),
     "upcase in a loop": (LOOP + "{{ big | upcase | size }}{% endfor %}", DATA, WORK),
+    "the last of many almosts": ("{{ a | remove_last: b }}", ALMOST, "nothing"),
+    "the last of many almosts replaced": ("{{ a | replace_last: b, 'x' }}", ALMOST, "nothing"),
+    "almosts removed": ("{{ a | remove: b }}{{ a | remove_first: b }}{{ a | replace: b, 'x' }}", ALMOST, "the result"),
+    "almosts split": ("{{ a | split: b | size }}{% if a contains b %}{% endif %}", ALMOST, "nothing"),
     "divided by nothing": ("{{ 1 | divided_by: 0 }}", {}, "divide by 0"),
     "modulo nothing": ("{{ 1 | modulo: 0 }}", {}, "divide by 0"),
     "round infinity": ("{{ '1e400' | round }}", {}, "failed"),
@@ -136,10 +141,10 @@ def refusal_of(source: str, data: dict[str, Any], part: Part = Part.HTML) -> str
 
     def outcome() -> str:
         try:
-            compile_part(part, source).render(data, weight=weight)
+            failure = compile_part(part, source).render(data, weight=weight).failure
         except TemplateRenderError as refusal:
             return refusal.message
-        return "nothing was refused"
+        return failure.message if failure else "nothing was refused"
 
     began = time.process_time()
     message = outcome()

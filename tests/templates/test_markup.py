@@ -47,6 +47,7 @@ def test_a_comment_ends_where_a_browser_ends_it(source: str) -> None:
         f'<img alt="" src="{ENDLESS}">',
         f"<style>p{{color:red}}</style><p>{ENDLESS}</p>",
         f"<p>{ENDLESS}</p>" + "<div>" * 200,
+        "<p>{{ v | escape_once }}</p>",
     ],
 )
 def test_a_number_of_five_thousand_digits_is_no_error_anywhere(

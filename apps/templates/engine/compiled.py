@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from io import StringIO
 from typing import Any
 
 from liquid import BoundTemplate
@@ -10,7 +11,7 @@ from liquid.exceptions import LiquidError, LiquidInterrupt
 
 from apps.templates.engine.context import GuardedContext
 from apps.templates.engine.environment import ESCAPED, PLAIN, limit
-from apps.templates.engine.limits import MAX_OUTPUT_BYTES, MAX_SOURCE_BYTES, MAX_VARIABLES
+from apps.templates.engine.limits import MAX_NAMES_BYTES, MAX_OUTPUT_BYTES, MAX_SOURCE_BYTES, MAX_VARIABLES
 from apps.templates.engine.scanner import MarkupError, line_of
 from apps.templates.errors import PartTooLarge, TemplateRenderError
 
@@ -25,8 +26,11 @@ class Part(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
+    """What a part became, as far as it went, and why it went no further."""
+
     text: str
     missing: Sequence[str]
+    failure: TemplateRenderError | None = None
 
 
 class CompiledPart:
@@ -38,21 +42,25 @@ class CompiledPart:
         self._steps = limit(template.nodes)
 
     def render(self, data: dict[str, Any], *, weight: int) -> Outcome:
-        """`data` as `check_data` let it pass, and its weight. Raises TemplateRenderError."""
+        """`data` as `check_data` let it pass, and its weight."""
         context = GuardedContext(self._template, data=data, weight=weight)
         buffer = context.get_buffer()
+        failure = self._write(context, buffer)
+        return Outcome(buffer.getvalue(), list(context.missing.names), failure)
+
+    def _write(self, context: GuardedContext, buffer: StringIO) -> TemplateRenderError | None:
         try:
             context.spend(self._steps)
             for node in self._template.nodes:
                 node.render(context, buffer)
         except LiquidInterrupt:
-            raise TemplateRenderError(self.part, "'break' and 'continue' only make sense in a 'for'") from None
+            return TemplateRenderError(self.part, "'break' and 'continue' only make sense in a 'for'")
         except LiquidError as error:
-            raise self._refusal(error) from None
+            return self._refusal(error)
         # Whatever filters make of hostile values; the caller's template failed, not we.
         except Exception as error:  # noqa: BLE001
-            raise TemplateRenderError(self.part, _sayable(f"a filter failed: {error}")) from None
-        return Outcome(buffer.getvalue(), list(context.missing))
+            return TemplateRenderError(self.part, _sayable(f"a filter failed: {error}"))
+        return None
 
     def variables(self) -> list[str]:
         """The names that the part takes from the data, with their paths, in the order of their first use."""
@@ -84,6 +92,8 @@ def compile_part(part: Part, source: str) -> CompiledPart:
         raise TemplateRenderError(part, "an expression is nested too deeply") from None
     if len(names) > MAX_VARIABLES:
         raise TemplateRenderError(part, f"there are more than {MAX_VARIABLES} different variables")
+    if sum(len(name.encode()) for name in names) > MAX_NAMES_BYTES:
+        raise TemplateRenderError(part, f"the names of the variables have more than {MAX_NAMES_BYTES:,} bytes together")
     return compiled
 
 

@@ -4,7 +4,7 @@ The classes of a few parsed nodes are changed after parsing, because the library
 tests/templates/test_bombs.py holds one test per limit, so that an update of the library cannot open one unnoticed.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from liquid import Environment
@@ -20,6 +20,7 @@ from liquid.builtin.expressions.logical import (
     NeExpression,
 )
 from liquid.builtin.expressions.primitive import Blank, Empty, Nil, RangeLiteral
+from liquid.builtin.tags.case_tag import CaseNode
 from liquid.builtin.tags.for_tag import ForNode
 from liquid.exceptions import UnknownFilterError
 from liquid.expression import Expression
@@ -103,6 +104,8 @@ def limit(nodes: list[Node]) -> int:
 
 def _limit(node: Node) -> int:
     steps = STEPS_PER_NODE
+    if isinstance(node, CaseNode):
+        _need([node.expression, *(value for block in node.blocks for value in _alternatives(block))])
     for expression in node.expressions():
         steps += _limit_expression(expression)
     nothing: Any = None  # only tags that load other templates ask for a context, and there are none
@@ -122,12 +125,24 @@ def _limit_expression(expression: Expression) -> int:
             _check_filters(item)
         elif isinstance(item, RangeLiteral):
             item.__class__ = BoundedRange
-        elif isinstance(item, COMPARISONS) and not isinstance(item.right, Nil | Empty | Blank):
-            for side in (item.left, item.right):
-                if type(side) is Path:
-                    side.__class__ = NeededPath
+        elif isinstance(item, COMPARISONS):
+            _need([item.left, item.right])
         stack.extend(item.children())
     return steps
+
+
+def _alternatives(block: Node) -> Iterable[Expression]:
+    """What a `when` compares the value of its `case` with; nothing for an `else`."""
+    return (value for expression in block.expressions() for value in expression.children())
+
+
+def _need(compared: Sequence[Expression]) -> None:
+    """What is compared has to be there, unless it is with `nil`, `blank` or `empty`, which asks whether it is."""
+    if any(isinstance(side, Nil | Empty | Blank) for side in compared):
+        return
+    for side in compared:
+        if type(side) is Path:
+            side.__class__ = NeededPath
 
 
 def _check_filters(expression: FilteredExpression) -> None:
