@@ -266,10 +266,23 @@ def test_any_html_has_a_text(html: str) -> None:
 
     assert time.process_time() - began < CPU_SECONDS
     assert len(text) <= 1_000_000
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        table(["a"] * 1_500 + ["x" * 400_000]),
+        table(["a"] * 500 + ["\U0001f600" * 9_000]),
+        table(["a"] * 440 + ["x" * 18_000]),
+    ],
+    ids=range(3),
+)
+def test_a_text_takes_little_memory(html: str) -> None:
     tracemalloc.start()
     from_html(html)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
+
     assert peak < 2 * MEMORY
 
 
