@@ -1,6 +1,6 @@
 """One part of a template, ready to be rendered any number of times."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from io import StringIO
@@ -12,6 +12,7 @@ from liquid.exceptions import LiquidError, LiquidInterrupt
 from apps.templates.engine.context import GuardedContext
 from apps.templates.engine.environment import ESCAPED, PLAIN, limit
 from apps.templates.engine.limits import MAX_NAMES_BYTES, MAX_OUTPUT_BYTES, MAX_SOURCE_BYTES, MAX_VARIABLES
+from apps.templates.engine.places import Place, find_places
 from apps.templates.engine.scanner import MarkupError, line_of
 from apps.templates.errors import PartTooLarge, TemplateRenderError
 
@@ -36,10 +37,10 @@ class Outcome:
 class CompiledPart:
     """Made by `compile_part`; rendering changes nothing in it, so threads may share it."""
 
-    def __init__(self, part: Part, template: BoundTemplate) -> None:
+    def __init__(self, part: Part, template: BoundTemplate, places: Mapping[int, Place]) -> None:
         self.part = part
         self._template = template
-        self._steps = limit(template.nodes)
+        self._steps = limit(template.nodes, places)
 
     def render(self, data: dict[str, Any], *, weight: int) -> Outcome:
         """`data` as `check_data` let it pass, and its weight."""
@@ -81,13 +82,15 @@ def compile_part(part: Part, source: str) -> CompiledPart:
         raise PartTooLarge(f"{part} {reason}.", details={"fields": {part.value: [reason]}})
     environment = ESCAPED if part is Part.HTML else PLAIN
     try:
-        compiled = CompiledPart(part, environment.from_string(source))
+        template = environment.from_string(source)
+        compiled = CompiledPart(part, template, find_places(source) if part is Part.HTML else {})
         names = compiled.variables()
     except LiquidError as error:
         if isinstance(error.__cause__, MarkupError):
-            found = error.__cause__
-            raise TemplateRenderError(part, found.reason, line=line_of(source, found.position)) from None
+            raise _unreadable(part, source, error.__cause__) from None
         raise _told(part, error) from None
+    except MarkupError as error:
+        raise _unreadable(part, source, error) from None
     except RecursionError:
         raise TemplateRenderError(part, "an expression is nested too deeply") from None
     if len(names) > MAX_VARIABLES:
@@ -95,6 +98,10 @@ def compile_part(part: Part, source: str) -> CompiledPart:
     if sum(len(name.encode()) for name in names) > MAX_NAMES_BYTES:
         raise TemplateRenderError(part, f"the names of the variables have more than {MAX_NAMES_BYTES:,} bytes together")
     return compiled
+
+
+def _unreadable(part: Part, source: str, error: MarkupError) -> TemplateRenderError:
+    return TemplateRenderError(part, error.reason, line=line_of(source, error.position))
 
 
 def _told(part: Part, error: LiquidError) -> TemplateRenderError:

@@ -77,10 +77,7 @@ class Content:
 
 def variables_of(part: Part, source: str) -> list[str]:
     """The names that a part takes from the data. Raises TemplateRenderError, PartTooLarge."""
-    names = compile_part(part, source).variables() if source else []
-    if part is Part.HTML and source:
-        addresses.spelled_out(source)
-    return names
+    return compile_part(part, source).variables() if source else []
 
 
 def _check_subject(subject: str) -> None:
