@@ -4,7 +4,7 @@ from io import StringIO
 from typing import Any, TextIO
 
 from liquid import RenderContext, Undefined
-from liquid.exceptions import ResourceLimitError
+from liquid.exceptions import OutputStreamLimitError, ResourceLimitError
 from liquid.output import LimitedStringIO
 from liquid.undefined import UNDEFINED
 from liquid.utils import ReadOnlyChainMap
@@ -154,8 +154,13 @@ class PaidBuffer(LimitedStringIO):
         self._context = context
 
     def write(self, text: str) -> int:
-        self._context.spend(len(text) // WEIGHT_PER_STEP)
-        return super().write(text)
+        length = len(text)
+        self._context.spend(length // WEIGHT_PER_STEP)
+        # Counted here, because the library encodes every piece to count it.
+        self.size += length if text.isascii() else len(text.encode())
+        if self.size > self.limit:
+            raise OutputStreamLimitError("output stream limit reached", token=None)
+        return StringIO.write(self, text)
 
 
 def _named(path: list[object]) -> str:

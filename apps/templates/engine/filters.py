@@ -55,8 +55,8 @@ class Guarded:
     def __call__(self, value: Any, *arguments: Any, context: GuardedContext, **named: Any) -> Any:
         context.spend(STEPS_PER_FILTER)
         given = (value, *arguments, *named.values()) if named else (value, *arguments)
-        if not self.asks_only and (absent := _noted(given)) is not None:
-            return absent
+        if Missing in map(type, given) and not self.asks_only:
+            return _noted(given)
         if self.takes_environment:
             named["environment"] = context.env
         if self.is_shallow:
@@ -72,14 +72,12 @@ class Guarded:
         return result
 
 
-def _noted(given: tuple[Any, ...]) -> Missing | None:
+def _noted(given: tuple[Any, ...]) -> Missing:
     """Notes every value that is missing, and returns one of them: what a filter makes of it is missing as well."""
-    found = None
-    for item in given:
-        if type(item) is Missing:
-            item.note()
-            found = item
-    return found
+    absent = [item for item in given if isinstance(item, Missing)]
+    for item in absent:
+        item.note()
+    return absent[0]
 
 
 def _check_number(value: object) -> None:

@@ -30,7 +30,7 @@ LINES = frozenset(_LINES.split())
 _SPACED = "blockquote br dd dl dt h1 h2 h3 h4 h5 h6 hr ol p pre ul"
 SPACED = frozenset(_SPACED.split())
 LISTS = frozenset({"ul", "ol", "dl", "blockquote"})
-CELLS = frozenset({"td", "th"})
+BLOCKS = LISTS | {"table", "tr", "td", "th"}
 NOT_SHOWN = frozenset({"script", "style", "title"})
 
 
@@ -39,31 +39,35 @@ def is_tame(source: str) -> bool:
     if len(source) > MAX_LENGTH:
         return False
     page = _Page()
-    position = line = depth = lists = copied = 0
+    position = line = depth = copied = 0
     for count, tag in enumerate(TAG.finditer(source), start=1):
         start, end = tag.span()
+        closing, name, attributes = tag.groups()
+        word, step = name.lower(), -1 if closing else 1
         line += start - position
         position = end
         copied += line
-        word = tag[2].lower()
-        step = -1 if tag[1] else 1
         if word in LINES:
-            page.write(line, is_spaced=word in SPACED)
+            page.cell.write(line, is_spaced=word in SPACED)
             line = 0
-            lists = max(0, lists + step * (word in LISTS))
-            page.open_or_close(word, step)
-            if word == "pre" and step > 0:
+            if word in BLOCKS:
+                page.open_or_close(word, step)
+            elif word == "pre" and not closing:
                 page.cell.lines += source.count("\n", end, source.find("</pre", end))
-        elif word == "a":
-            line += len(tag[3])
-        elif word in NOT_SHOWN:
-            line = 0
+        else:
+            line = _added(line, word, attributes)
         depth = max(0, depth + step * (word not in VOID))
-        cost = page.cost + copied // COPIES_PER_CHARACTER
-        if depth > MAX_DEPTH or lists > MAX_LISTS or count > MAX_TAGS or cost > MAX_COST:
+        if depth > MAX_DEPTH or page.lists > MAX_LISTS or count > MAX_TAGS:
             return False
-    page.write(line + len(source) - position, is_spaced=False)
+    page.cell.write(line + len(source) - position)
     return page.closed() + copied // COPIES_PER_CHARACTER <= MAX_COST
+
+
+def _added(line: int, word: str, attributes: str) -> int:
+    """The length of the line after a tag that does not end it: the address of a link is written behind it."""
+    if word == "a":
+        return line + len(attributes)
+    return 0 if word in NOT_SHOWN else line
 
 
 @dataclass(slots=True)
@@ -72,6 +76,11 @@ class _Cell:
 
     lines: int = 0
     widest: int = 0
+
+    def write(self, line: int, *, is_spaced: bool = False) -> None:
+        """Ends the line that has so many characters."""
+        self.lines += (line > 0) + is_spaced
+        self.widest = max(self.widest, line)
 
 
 @dataclass(slots=True)
@@ -101,23 +110,20 @@ class _Page:
     """The page as it would be laid out, by its measures alone."""
 
     def __init__(self) -> None:
-        self.cost = 0
+        self.cost = self.lists = 0
         self.cell = self._outside = _Cell()
         self._tables: list[_Table] = []
 
-    def write(self, line: int, *, is_spaced: bool) -> None:
-        """Ends the line that has so many characters."""
-        self.cell.lines += (line > 0) + is_spaced
-        self.cell.widest = max(self.cell.widest, line)
-
     def open_or_close(self, word: str, step: int) -> None:
-        if word == "table" and step > 0:
+        if word in LISTS:
+            self.lists = max(0, self.lists + step)
+        elif word == "table" and step > 0:
             self._tables.append(_Table())
         elif not self._tables:
             return
         elif word == "table":
             self._close_table()
-        elif word in CELLS:
+        elif word in ("td", "th"):
             self._tables[-1].close_cell()
         elif word == "tr" and step > 0:
             self._tables[-1].close_row()
