@@ -29,6 +29,12 @@ ROWS = [{"k": "v" * 50, "n": number} for number in range(1_000)]
 HEAVY = [{"x": "y" * 200_000}]
 DATA: dict[str, Any] = {"big": BIG, "n": 10**39, "s": "ab " * 20_000}
 ALMOST = {"a": "a" * 400_000, "b": "ab" + "a" * 200_000}
+DATES = [
+    f"{day} {month} {year} 10:11:12 +0{day % 9}00"
+    for day in range(1, 29)
+    for month in ("May", "Oct")
+    for year in (1999, 2026)
+]
 LOOP = "{% for i in (1..1000) %}"
 
 
@@ -97,12 +103,12 @@ RENDERED = {
     "concat doubling": (
         "{% assign a = r %}" + "{% assign a = a | concat: a %}" * 40,
         {"r": [1]},
-        VALUE,
+        WORK,
     ),
     "concat of one heavy": (
         "{% assign a = r | concat: r %}" + "{% assign a = a | concat: a %}" * 20 + "{{ a }}",
         {"r": HEAVY},
-        VALUE,
+        WORK,
     ),
     "split doubling": ("{{ big | split: '' | size }}", DATA, gives("split")),
     "split by a letter": ("{{ big | split: 'x' | size }}", DATA, gives("split")),
@@ -137,6 +143,19 @@ RENDERED = {
     "the last of many almosts replaced": ("{{ a | replace_last: b, 'x' }}", ALMOST, NOTHING),
     "almosts removed": ("{{ a | remove: b }}{{ a | remove_first: b }}{{ a | replace: b, 'x' }}", ALMOST, OUTPUT),
     "almosts split": ("{{ a | split: b | size }}{% if a contains b %}{% endif %}", ALMOST, NOTHING),
+    "tags stripped in a loop": (LOOP + "{{ t | strip_html | size }}{% endfor %}", {"t": "<a " * 120_000}, WORK),
+    "lines in a loop": (LOOP + "{{ t | strip_newlines | size }}{% endfor %}", {"t": "\n" * 300_000}, WORK),
+    "breaks in a loop": (LOOP + "{{ t | newline_to_br | size }}{% endfor %}", {"t": "\n" * 90_000}, WORK),
+    "blanks in a loop": (LOOP + "{{ t | squish | size }}{% endfor %}", {"t": " a" * 200_000}, WORK),
+    "percents in a loop": (LOOP + "{{ t | url_decode | size }}{% endfor %}", {"t": "%41" * 100_000}, WORK),
+    "entities in a loop": (LOOP + "{{ t | escape_once | size }}{% endfor %}", {"t": "&amp;" * 80_000}, WORK),
+    "dates in loops": (LOOP + "{% for d in r %}{{ d | date: '%Y' }}{% endfor %}{% endfor %}", {"r": DATES}, WORK),
+    "numbers as text in a loop": (LOOP + "{{ r | upcase | size }}{% endfor %}", {"r": [0.123] * 20_000}, WORK),
+    "captured tags again and again": (
+        "{% capture c %}" + "<b =x>" * 3_000 + "{% endcapture %}" + LOOP + "{{ c }}{% endfor %}",
+        {},
+        WORK,
+    ),
     "divided by nothing": ("{{ 1 | divided_by: 0 }}", {}, "line 1: divided_by: can't divide by 0"),
     "modulo nothing": ("{{ 1 | modulo: 0 }}", {}, "line 1: modulo: can't divide by 0"),
     "round infinity": ("{{ '1e400' | round }}", {}, "a filter failed: cannot convert float infinity to integer"),

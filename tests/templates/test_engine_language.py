@@ -202,6 +202,48 @@ def test_notes_every_name_whose_value_is_needed(source: str, names: list[str]) -
     assert missing(source, {"o": {"k": {}}, "l": [{}], "given": None}) == names
 
 
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("2026-05-12", "12.05.2026 00:00:00 "),
+        ("2026-05-12T10:11", "12.05.2026 10:11:00 "),
+        ("2026-05-12 10:11:12.5", "12.05.2026 10:11:12 "),
+        ("2026-05-12T10:11:12Z", "12.05.2026 10:11:12 +0000"),
+        ("2026-05-12T10:11:12.123456+02:00", "12.05.2026 10:11:12 +0200"),
+        ("12 May 2026 10:11", "12.05.2026 10:11:00 "),
+        ("2026-13-45", "2026-13-45"),
+        ("no date", "no date"),
+    ],
+)
+def test_dates_are_read_as_they_are_written(written: str, shown: str) -> None:
+    assert rendered("{{ d | date: '%d.%m.%Y %H:%M:%S %z' }}", {"d": written}) == shown
+
+
+@pytest.mark.parametrize(
+    ("data", "shown"), [({}, "none"), ({"a": None}, "none"), ({"a": " "}, "none"), ({"a": "x"}, "x")]
+)
+def test_what_is_not_there_is_blank(data: dict[str, Any], shown: str) -> None:
+    for asked in ("a == blank", "blank == a"):
+        source = f"{{% if {asked} %}}none{{% else %}}{{{{ a }}}}{{% endif %}}"
+        assert (rendered(source, data), missing(source, data)) == (shown, [])
+    source = "{% if a != blank %}{{ a }}{% else %}none{% endif %}"
+    assert (rendered(source, data), missing(source, data)) == (shown, [])
+
+
+@pytest.mark.parametrize(
+    ("source", "result"),
+    [
+        ("{{ 'a\r\nb\nc\rd' | strip_newlines }}", "abc\rd"),
+        ("{{ 'a\r\nb\nc' | newline_to_br }}", "a<br />\nb<br />\nc"),
+        ("{{ '  a \n\t b ' | squish }}", "a b"),
+        ("{{ '<p title=\"a>b\">x</p><!-- y --><style>z</style><b' | strip_html }}", "x"),
+        ("{{ 'a < b <3 </ x' | strip_html }}", "a < b <3 </ x"),
+    ],
+)
+def test_own_filters_do_what_the_librarys_do(source: str, result: str) -> None:
+    assert rendered(source) == result
+
+
 @pytest.mark.parametrize("arguments", ["", ": a", ": 1, a", ": a, 'x'"])
 @pytest.mark.parametrize("name", sorted(ESCAPED.filters.keys() - {"default"}))
 def test_a_filter_without_a_value_fails_nothing_and_says_what_is_missing(name: str, arguments: str) -> None:

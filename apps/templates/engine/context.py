@@ -10,6 +10,7 @@ from liquid.undefined import UNDEFINED
 from liquid.utils import ReadOnlyChainMap
 
 from apps.templates.engine.limits import (
+    LIST_WEIGHT_PER_STEP,
     MAX_ASSIGNED,
     MAX_MISSING,
     MAX_MISSING_CHARACTERS,
@@ -114,7 +115,7 @@ class GuardedContext(RenderContext):
             weight = weigh(value, MAX_WEIGHT)
         except TooHeavy:
             raise TooMuch(f"a value is larger than {MAX_WEIGHT:,} characters") from None
-        self.spend(weight // WEIGHT_PER_STEP)
+        self.spend(weight // (LIST_WEIGHT_PER_STEP if isinstance(value, list | dict) else WEIGHT_PER_STEP))
         return weight
 
     def get(self, path: list[object], *, token: Any, default: object = UNDEFINED) -> object:

@@ -79,7 +79,7 @@ class PlacedOutput(OutputNode):
     def render_to_output(self, context: Any, buffer: Any) -> int:
         text = to_liquid_string(self.expression.evaluate(context), context.autoescape)
         if self.place is not None and self.place.leaves_by in text:
-            text = self.place.kept(text)
+            text = self.place.kept(text, context.spend)
         return int(buffer.write(text))
 
 
@@ -95,7 +95,10 @@ class PlacedCycle(CycleNode):
     def render_to_output(self, context: Any, buffer: Any) -> int:
         written = StringIO()
         super().render_to_output(context, written)
-        return int(buffer.write(self.place.kept(written.getvalue()) if self.place else written.getvalue()))
+        text = written.getvalue()
+        if self.place is not None and self.place.leaves_by in text:
+            text = self.place.kept(text, context.spend)
+        return int(buffer.write(text))
 
 
 class OutputTag(Output):
@@ -135,6 +138,28 @@ class NeededPath(Path):
         if isinstance(found, Missing):
             found.note()
         return found
+
+
+class BlankEq(EqExpression):
+    """`x == blank`, which is so where there is no `x` at all; the library would say that it is not."""
+
+    __slots__ = ()
+
+    def evaluate(self, context: Any) -> object:
+        asked = self.left if isinstance(self.right, Blank) else self.right
+        return _is_absent(asked.evaluate(context)) or super().evaluate(context)
+
+
+class BlankNe(NeExpression):
+    __slots__ = ()
+
+    def evaluate(self, context: Any) -> object:
+        asked = self.left if isinstance(self.right, Blank) else self.right
+        return not _is_absent(asked.evaluate(context)) and super().evaluate(context)
+
+
+def _is_absent(value: object) -> bool:
+    return value is None or isinstance(value, Missing)
 
 
 class PaidBlock(BlockNode):
@@ -185,6 +210,8 @@ def _limit_expression(expression: Expression) -> int:
             item.__class__ = BoundedRange
         elif isinstance(item, COMPARISONS):
             _need([item.left, item.right])
+            if isinstance(item.left, Blank) or isinstance(item.right, Blank):
+                _ask(item)
         stack.extend(item.children())
     return steps
 
@@ -192,6 +219,13 @@ def _limit_expression(expression: Expression) -> int:
 def _alternatives(block: Node) -> Iterable[Expression]:
     """What a `when` compares the value of its `case` with; nothing for an `else`."""
     return (value for expression in block.expressions() for value in expression.children())
+
+
+def _ask(comparison: Expression) -> None:
+    if type(comparison) is EqExpression:
+        comparison.__class__ = BlankEq
+    elif type(comparison) is NeExpression:
+        comparison.__class__ = BlankNe
 
 
 def _need(compared: Sequence[Expression]) -> None:

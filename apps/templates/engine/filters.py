@@ -7,9 +7,11 @@ there. Left out: `safe`, which would let a value be markup, and what makes sense
 import html
 import re
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
-from liquid import Environment, Markup
+from liquid import Environment, Markup, escape
 from liquid.builtin.filters.misc import date as liquid_date
 from liquid.exceptions import FilterArgumentError, FilterValueError
 
@@ -19,6 +21,7 @@ from apps.templates.engine.limits import (
     MAX_DATE_LENGTH,
     MAX_NUMBER_BITS,
     MAX_WEIGHT,
+    STEPS_PER_DATE,
     STEPS_PER_FILTER,
 )
 from apps.templates.engine.markup import text_of, unescape
@@ -27,6 +30,10 @@ from apps.templates.engine.values import UNIT
 LEFT_OUT = ("safe", "escapejs")
 # They look at the outside of a value only, whatever it weighs, and give nothing that was not there.
 SHALLOW = frozenset({"size", "first", "last", "default"})
+# These take long for each such character, in steps.
+DEAR = {"url_decode": ("%", 3), "escape_once": ("&", 4), "strip_html": ("<", 10)}
+# Whatever else is a date takes some 60 us to read, and this a few.
+ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:\d\d)?)?", re.ASCII)
 # Directives without a width: `%1000000d` is a million characters.
 DATE_FORMAT = re.compile(r"(?:[^%]|%[-_^#]?[A-Za-z%])*")
 
@@ -50,7 +57,9 @@ class Guarded:
         self.function = function
         self.is_shallow = name in SHALLOW
         self.asks_only = name == "default"
+        self.dear = DEAR.get(name)
         self.takes_environment = getattr(function, "with_environment", False)
+        self.takes_context = getattr(function, "with_context", False)
 
     def __call__(self, value: Any, *arguments: Any, context: GuardedContext, **named: Any) -> Any:
         context.spend(STEPS_PER_FILTER)
@@ -59,8 +68,13 @@ class Guarded:
             return _noted(given)
         if self.takes_environment:
             named["environment"] = context.env
+        if self.takes_context:
+            named["context"] = context
         if self.is_shallow:
             return self.function(value, *arguments, **named)
+        if self.dear is not None:
+            character, steps = self.dear
+            context.spend(_text(value).count(character) * steps)
         for item in given:
             _check_number(item)
             context.weighed(item)
@@ -112,7 +126,7 @@ _ESTIMATES: dict[str, Callable[..., int]] = {
 }
 
 
-def _date(value: Any, form: Any, *, environment: Environment) -> Any:
+def _date(value: Any, form: Any, *, environment: Environment, context: GuardedContext) -> Any:
     """The library's, for texts that can be dates and formats without widths."""
     if type(value) not in (str, int, Markup):
         raise FilterArgumentError("'date' takes a text or a number of seconds", token=None)
@@ -120,10 +134,15 @@ def _date(value: Any, form: Any, *, environment: Environment) -> Any:
         raise FilterArgumentError(f"'date' takes at most {MAX_DATE_LENGTH} characters", token=None)
     if not isinstance(form, str) or len(form) > MAX_DATE_FORMAT or not DATE_FORMAT.fullmatch(form):
         raise FilterArgumentError("'date' takes a format such as '%d %B %Y'", token=None)
+    if isinstance(value, str) and ISO_DATE.fullmatch(value):
+        with suppress(ValueError):  # there is no thirteenth month; the library writes such a text as it is
+            return liquid_date(datetime.fromisoformat(value), form, environment=environment)
+    context.spend(STEPS_PER_DATE)
     return liquid_date(value, form, environment=environment)
 
 
 _date.with_environment = True  # type: ignore[attr-defined]  # how the library marks it
+_date.with_context = True  # type: ignore[attr-defined]
 
 
 def _strip_html(value: Any) -> str:
@@ -139,6 +158,32 @@ def _escape_once(value: Any, *, environment: Environment) -> str:
 
 
 _escape_once.with_environment = True  # type: ignore[attr-defined]
+
+
+def _strip_newlines(value: Any, *, environment: Environment) -> str:
+    return _without_lines(value, "", environment)
+
+
+_strip_newlines.with_environment = True  # type: ignore[attr-defined]
+
+
+def _newline_to_br(value: Any, *, environment: Environment) -> str:
+    return _without_lines(value, "<br />\n", environment)
+
+
+_newline_to_br.with_environment = True  # type: ignore[attr-defined]
+
+
+def _without_lines(value: Any, instead: str, environment: Environment) -> str:
+    """Other text instead of line ends, in plain texts alone: an expression, or markup, takes ten times as long."""
+    text = _text(value)
+    plain = str(escape(text) if environment.autoescape else text)
+    result = plain.replace("\r\n", "\n").replace("\n", instead)
+    return Markup(result) if environment.autoescape else result
+
+
+def _squish(value: Any) -> str:
+    return " ".join(_text(value).split())
 
 
 def _remove_last(value: Any, part: Any) -> str:
@@ -193,8 +238,11 @@ def _mark(value: Any) -> Any:
 OWN: dict[str, Callable[..., Any]] = {
     "date": _date,
     "escape_once": _escape_once,
+    "newline_to_br": _newline_to_br,
     "remove_last": _remove_last,
     "replace_last": _replace_last,
+    "squish": _squish,
     "strip_html": _strip_html,
+    "strip_newlines": _strip_newlines,
     "uniq": _uniq,
 }

@@ -30,7 +30,10 @@ MAX_STEPS = 700_000
 STEPS_PER_NODE = 10
 STEPS_PER_EXPRESSION = 8
 STEPS_PER_FILTER = 20
+STEPS_PER_DATE = 400
 WEIGHT_PER_STEP = 16
+# Of lists and objects, which are weighed member by member.
+LIST_WEIGHT_PER_STEP = 6
 # What a filter may take in or give back, and what all assigned variables may weigh together.
 MAX_WEIGHT = 1_000_000
 MAX_ASSIGNED = 500

@@ -17,6 +17,10 @@ UNQUOTED = re.compile(r"[^\s>]*")
 RAW_TEXT = frozenset({"script", "style", "title", "textarea", "xmp", "iframe", "noembed", "noframes"})
 _VOID = "area base br col embed hr img input link meta param source track wbr basefont bgsound frame keygen"
 VOID = frozenset(_VOID.split())
+# A whole tag without its attributes being read, one character after another.
+TAG_END = re.compile(r"""<(?:[^>"'=]|=\s*+(?:"[^"]*+"?|'[^']*+'?)?|["'])*+>?""")
+HIDDEN = re.compile(r"<(script|style)(?=[\s/>])", re.IGNORECASE)
+HIDDEN_ENDS = {name: re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE) for name in ("script", "style")}
 # Browsers end a comment at either.
 COMMENT_END = re.compile(r"--!?>")
 # Python reads at most 4,300 digits of a number, and the highest character has seven.
@@ -97,12 +101,20 @@ def _short_reference(found: re.Match[str]) -> str:
 
 def text_of(source: str) -> str:
     """The text without any tag or comment, and without what is never shown."""
-    hidden = {"script", "style"}
-    return "".join(
-        source[token.start : token.end]
-        for token in read(source)
-        if isinstance(token, Text) and token.within not in hidden
-    )
+    parts, position = [], 0
+    while opening := OPENING.search(source, position):
+        start = opening.start()
+        parts.append(source[position:start])
+        if source[start + 1] in "!?":
+            position = _at(source, start).end
+            continue
+        hidden = HIDDEN.match(source, start)
+        tag_end = TAG_END.match(source, start)
+        position = tag_end.end() if tag_end else len(source)
+        if hidden:
+            ending = HIDDEN_ENDS[hidden[1].lower()].search(source, position)
+            position = ending.start() if ending else len(source)
+    return "".join(parts) + source[position:]
 
 
 def _at(source: str, start: int) -> Tag | Comment:

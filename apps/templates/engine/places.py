@@ -37,6 +37,14 @@ HALF_OPENING = ("<", "</", "<!", "<!-")
 HALF_RAW_END = re.compile(r"</?[A-Za-z]*\Z")
 EQUALS = re.compile(r"\s*=")
 HALF_COMMENT_END = re.compile(r"-?!?>")
+# Tags as nearly all are written, each closed.
+WHOLE_TAGS = re.compile(
+    r"""(?:[^<]++|</?[A-Za-z][\w:-]*+(?:[\s/]++|[^\s/>"'=<]++(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s"'=<>]++))?)*+>)*+\Z""",
+    re.ASCII,
+)
+RAW_TAG = re.compile(rf"<(?:{'|'.join(sorted(RAW_TEXT))})", re.IGNORECASE)
+# For any other text, which is read piece by piece.
+STEPS_PER_CHARACTER = 4
 # Within them <style> and <title> are elements like any other (HTML, 13.2.6.5).
 DRAWING = re.compile(r"<(?:svg|math)\b", re.IGNORECASE)
 
@@ -77,13 +85,18 @@ class Place:
     leaves_by: str
     instead: str = ""
 
-    def kept(self, text: str) -> str:
-        """The text so that it stays here. Raises Unfinished for one between tags that leaves something open."""
+    def kept(self, text: str, spend: Callable[[int], None]) -> str:
+        """The text so that it stays here; takes the steps that finding out costs.
+
+        Raises Unfinished for a text between tags that leaves something open.
+        """
         if self.instead:
             # Not the text's own method: that of markup would escape what it puts in.
             return str.replace(text, self.leaves_by, self.instead)
-        if read_on(State(), text).at is not At.TEXT:
-            raise Unfinished
+        if not WHOLE_TAGS.match(text) or RAW_TAG.search(text):
+            spend(len(text) * STEPS_PER_CHARACTER)
+            if read_on(State(), text).at is not At.TEXT:
+                raise Unfinished
         return text
 
 
