@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent
 LAYERS = [
-    {"core", "protocols"},
+    {"protocols"},
+    {"core"},
     {"workspaces"},
     {"keys"},
     {"events"},

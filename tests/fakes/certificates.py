@@ -19,7 +19,7 @@ class Authority:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test authority")])
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Authority of {folder}"[-64:])])
         now = datetime.now(UTC)
         self._certificate = (
             x509.CertificateBuilder()

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from drf_spectacular.utils import extend_schema_serializer
+from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from apps.core import clock
@@ -152,9 +152,10 @@ class DeliveryDetailResource(DeliveryResource):
 
     attempts = serializers.SerializerMethodField()
 
-    def get_attempts(self, row: Delivery) -> "list[AttemptResource]":
+    @extend_schema_field(AttemptResource(many=True))
+    def get_attempts(self, row: Delivery) -> Any:
         found: Sequence[DeliveryAttempt] = self.context["attempts"]
-        return AttemptResource(found, many=True).data  # type: ignore[return-value]  # the hint is for the document
+        return AttemptResource(found, many=True).data
 
 
 @extend_schema_serializer(component_name="WebhookReplay")
