@@ -11,6 +11,12 @@ from apps.webhooks.states import DeliveryStatus
 
 SPAN = timedelta(hours=24)
 MAX_LOOKED_AT, MAX_WAITING = 1_000, 10_000
+# How much waits for the endpoint of an outer statement, counted up to a bound.
+WAITING = """
+SELECT count(*) FROM (
+    SELECT 1 FROM webhooks_delivery d
+    WHERE d.endpoint_id = webhooks_endpoint.id AND d.next_attempt_at IS NOT NULL LIMIT %s) waiting
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +36,7 @@ class Health:
 
     @property
     def waiting_shown(self) -> str:
-        return f"{MAX_WAITING:,}+" if self.waiting > MAX_WAITING else f"{self.waiting:,}"
+        return shown_count(self.waiting)
 
 
 def health_of(endpoint: Endpoint) -> Health:
@@ -41,9 +47,9 @@ def health_of(endpoint: Endpoint) -> Health:
     failing = statuses.count(DeliveryStatus.RETRYING) + statuses.count(DeliveryStatus.FAILED)
     waiting = open_deliveries(endpoint.pk)
     oldest = waiting.order_by("next_attempt_at").values_list("created_at", flat=True).first()
-    return Health(statuses.count(DeliveryStatus.SUCCEEDED), failing, count_waiting(endpoint), oldest)
+    count = waiting.order_by()[: MAX_WAITING + 1].count()
+    return Health(statuses.count(DeliveryStatus.SUCCEEDED), failing, count, oldest)
 
 
-def count_waiting(endpoint: Endpoint) -> int:
-    """One more than MAX_WAITING stands for any number above it."""
-    return open_deliveries(endpoint.pk).order_by()[: MAX_WAITING + 1].count()
+def shown_count(count: int) -> str:
+    return f"{MAX_WAITING:,}+" if count > MAX_WAITING else f"{count:,}"

@@ -19,7 +19,7 @@ def error_of(reply: Reply) -> tuple[str, str]:
         return "", ""
     if 300 <= reply.status < 400:
         return "redirect", _redirect(reply)
-    answered = f"Your server answered {_named(reply.status)} after {reply.seconds:.1f} s."
+    answered = f"Your server answered {_named(reply.status)} after {_spoken(reply.seconds)}."
     return "http_status", f"{answered} The endpoint is disabled." if reply.status == HTTPStatus.GONE else answered
 
 
@@ -41,6 +41,10 @@ def wish_of(reply: Reply, now: datetime) -> timedelta | None:
         return None
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return schedule.wish((aware - now).total_seconds())
+
+
+def _spoken(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds >= 0.1 else f"{seconds * 1000:.0f} ms"
 
 
 def _named(status: int) -> str:
