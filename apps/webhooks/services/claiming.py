@@ -21,8 +21,8 @@ from apps.webhooks.services.endpoints import bound_to
 from apps.webhooks.services.pace import open_deliveries, plan
 from apps.webhooks.states import Status
 
-# Longer than the longest round of a sender: some requests one after another, the last of them up to the deadline.
-LEASE = timedelta(seconds=60)
+# Longer than the longest round of a sender, which is the round's own time and the deadline of its last request.
+LEASE = timedelta(seconds=20)
 SEALED_TOO_WELL = "Its secret cannot be opened here; the operator of this server has to look at FIELD_KEYS."
 HELD_FOR = timedelta(minutes=1)
 
