@@ -27,7 +27,7 @@ LANES, AT_ONCE, BATCH = 200, 4, 32
 # A lane gives its endpoint back after this time, so that those in line have their turn; within it, a round is recorded
 # after this one, however slow the server is.
 LANE_SECONDS, ROUND_SECONDS = 10.0, 3.0
-LOOK_SECONDS = 0.1
+LOOK_SECONDS = 0.25
 # Requests that are under way when we are to stop get this long; then they are given up, and sent again later.
 STOP_SECONDS = 2.5
 RECORD_TRIES, RECORD_PAUSE_SECONDS = 60, 0.5
