@@ -28,6 +28,7 @@ from tests.assets.rows import make_everything
 from tests.factories import make_challenge, make_domain, make_key, make_message, make_workspace, suppress
 from tests.scheduled.making import later, make_scheduled
 from tests.templates.making import make_template
+from tests.webhooks.making import make_hostile
 
 HOSTILE = '"><img src=x onerror=alert(1)>'
 MAIL = (
@@ -150,5 +151,6 @@ def everything(staff: User) -> Workspace:
         action_flag=CHANGE,
         change_message=HOSTILE,
     )
+    make_hostile(workspace, HOSTILE)
     assert IdempotencyKey.objects.of(workspace.pk).exists()
     return workspace
