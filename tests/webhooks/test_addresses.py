@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from apps.console.management.commands import quickstart
 from apps.core.crypto import seal
 from apps.core.ids import new_id
 from apps.webhooks.models import DeliveryAttempt, Endpoint
@@ -268,3 +269,21 @@ def test_the_stored_row_keeps_the_text(hooks: Hooks, sink: WebSink) -> None:
     endpoint = hooks.register(sink.url("/hook"))
     assert row_of(endpoint).pk == UUID(endpoint["id"])
     assert row_of(endpoint).url == endpoint["url"]
+
+
+@pytest.mark.parametrize(
+    ("public_url", "said", "allowed"),
+    [
+        ("http://localhost:8000", None, {"WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128"}),
+        ("https://mail.example.com", None, {}),
+        ("http://localhost:8000", "", {}),
+        ("http://localhost:8000", "10.0.0.0/8", {}),
+    ],
+)
+def test_quickstart_allows_this_machine_until_somebody_says_otherwise(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, public_url: str, said: str | None, allowed: dict[str, str]
+) -> None:
+    settings.PUBLIC_URL = public_url
+    if said is not None:
+        monkeypatch.setenv("WEBHOOK_ALLOWED_NETWORKS", said)
+    assert quickstart._for_trying_out() == allowed
