@@ -12,6 +12,7 @@ MAIL_ROUTES = [
     path("", include("apps.events.api.urls")),
     path("", include("apps.domains.api.urls")),
     path("", include("apps.keys.api.urls")),
+    path("", include("apps.suppressions.api.urls")),
     path("", include("apps.templates.api.urls")),
     path("", include("apps.otp.api.urls")),
     path("", include("apps.scheduled.api.urls")),

@@ -12,6 +12,8 @@ MESSAGES = "/v1/mail/messages"
 DOMAINS = "/v1/mail/domains"
 TEMPLATES = "/v1/mail/templates"
 EVENTS = "/v1/mail/events"
+SUPPRESSIONS = "/v1/mail/suppressions"
+BOUNCES = "/v1/mail/bounces"
 LIMITS = "/v1/mail/limits"
 
 

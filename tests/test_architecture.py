@@ -56,6 +56,7 @@ ACROSS_WORKSPACES = {
     "apps/webhooks/services/purge.py": "a job that takes away what deleted endpoints left in every workspace",
     "apps/webhooks/services/recording.py": "the sender records what it was given a claim on",
     "apps/messages/services/outcomes.py": "one transaction records what became of many workspaces' mail",
+    "apps/messages/services/repeats.py": "counts bounces for the transaction above, each address with its workspace",
 }
 # The console and the delivery engine work across workspaces by their nature.
 ACROSS_WORKSPACES_FOLDERS = ("apps/console/", "apps/delivery/")

@@ -25,10 +25,11 @@ from apps.messages.api.fields import AddressField, AddressListField, TextMapFiel
 from apps.messages.api.requests import SendRequest, TemplateSendRequest
 from apps.otp.api.requests import CodeField, OtpSendRequest, OtpVerifyRequest
 from apps.scheduled.api.requests import AroundRequest
+from apps.suppressions.api.requests import SuppressionRequest
 from apps.templates.api.serializers import TemplateRequest
 from tests import stored
 from tests.batches.making import BATCH, TEMPLATE_BATCH, batch, item, template_batch
-from tests.client import DOMAINS, SEND, SEND_TEMPLATE, TEMPLATES, Api, mail
+from tests.client import DOMAINS, SEND, SEND_TEMPLATE, SUPPRESSIONS, TEMPLATES, Api, mail
 from tests.conftest import World
 from tests.factories import make_key
 from tests.otp.conftest import OTP_SEND, OTP_VERIFY
@@ -68,6 +69,7 @@ WHOLE: dict[str, Callable[[], dict[str, Any]]] = {
     OTP_VERIFY: lambda: {"to": "ada@example.com", "purpose": "login", "code": "123456"},
     TEMPLATES: lambda: {"name": "Welcome", "slug": "welcome", "subject": "Hi", "text": "Hi"},
     DOMAINS: lambda: {"domain": "ex.example"},
+    SUPPRESSIONS: lambda: {"email": "ada@example.com"},
 }
 # Enough of the rest that only the tested field is wrong.
 AROUND = {
@@ -118,6 +120,7 @@ PLACES = [
     *places(OTP_VERIFY, OtpVerifyRequest().fields),
     *places(TEMPLATES, TemplateRequest().fields),
     *places(DOMAINS, DomainRequest().fields),
+    *places(SUPPRESSIONS, SuppressionRequest().fields),
 ]
 # An object of any shape, with tests of its own in tests/otp/.
 PLACES = [place for place in PLACES if place.path != "metadata"]

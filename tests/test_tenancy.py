@@ -29,9 +29,10 @@ from tests.assets.rows import make_asset, make_session
 from tests.batches.making import make_batch
 from tests.client import EVENTS, MESSAGES, SEND, Api, mail
 from tests.conftest import World
-from tests.factories import make_challenge, make_domain, make_key, make_message
+from tests.factories import make_challenge, make_domain, make_key, make_message, suppress
 from tests.routes import Route, asset_routes, mail_routes
 from tests.scheduled.making import make_scheduled
+from tests.suppressions.making import make_bounce
 from tests.templates.making import make_template, version_ids
 from tests.webhooks.making import make_delivery, make_endpoint
 
@@ -65,6 +66,12 @@ IDS: dict[str, Callable[[Workspace], UUID | dict[str, UUID]] | None] = {
     "GET mail/batches": None,
     "GET mail/batches/<str:id>": lambda ours: make_batch(ours),
     "GET mail/batches/<str:id>/items": lambda ours: make_batch(ours),
+    "GET mail/bounces": None,
+    "GET mail/bounces/<str:id>": lambda ours: make_bounce(ours).pk,
+    "GET mail/suppressions": None,
+    "POST mail/suppressions": None,
+    "GET mail/suppressions/<str:id>": lambda ours: suppress(ours.pk, "eve@example.com").pk,
+    "DELETE mail/suppressions/<str:id>": lambda ours: suppress(ours.pk, "eve@example.com").pk,
     "GET mail/events": None,
     "GET mail/events/<str:id>": lambda ours: Event.objects.of(make_message(ours).workspace_id).first().pk,
 }

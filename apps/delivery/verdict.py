@@ -8,6 +8,7 @@ from apps.delivery.routing import NoRoute
 from apps.delivery.schedule import schedule_of
 from apps.delivery.work import Carried
 from apps.messages.services.outcomes import AttemptFacts, Holding, Outcome
+from apps.messages.soft_bounces import REPEATED
 from apps.messages.states import AttemptStatus, BounceType, Lane, Status
 from apps.messages.waits import Wait, WaitCode
 from apps.protocols.reply import Charge, Fault, Meaning, read
@@ -86,7 +87,7 @@ def _later(
         gap = pause if pause is not None else schedule.gap(holding.attempt_number)
         gap = gap if age + gap <= schedule.lifetime else None
     if gap is None:
-        return Outcome(holding, Status.FAILED, facts, is_charged=is_charged, error=EXPIRED + answer.line)
+        return _given_up(holding, answer, facts, is_charged=is_charged)
     code = WaitCode.RETRY if is_charged else WaitCode.DESTINATION_PAUSED
     wait = Wait(code, answer.line)
     return Outcome(
@@ -98,6 +99,19 @@ def _later(
         is_charged=is_charged,
         error=answer.line,
         needs_operator=meaning.alert,
+    )
+
+
+def _given_up(holding: Holding, answer: Answer, facts: AttemptFacts, *, is_charged: bool) -> Outcome:
+    """A mailbox that took no mail for all that time has refused it; whatever else was in the way tells nothing."""
+    is_bounce = facts.rule in REPEATED.rules
+    return Outcome(
+        holding,
+        Status.BOUNCED if is_bounce else Status.FAILED,
+        facts,
+        is_charged=is_charged,
+        bounce=BounceType.SOFT if is_bounce else None,
+        error=EXPIRED + answer.line,
     )
 
 

@@ -175,17 +175,27 @@ class Bounce(TenantModel):
     message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="+", db_index=False)
     recipient = models.ForeignKey(Recipient, on_delete=models.CASCADE, related_name="+")
     email = models.CharField(max_length=320)
+    # The address as it is compared (apps.protocols.address.comparison_key).
+    key = models.CharField(max_length=320)
     type = models.CharField(max_length=7, choices=BounceType.choices)
     source = models.CharField(max_length=10, choices=BounceSource.choices)
     smtp_code = models.PositiveSmallIntegerField(null=True)
     enhanced_code = models.CharField(max_length=12, blank=True)
     diagnostic = models.TextField(blank=True)
+    # Which rule read it (apps.protocols.reply); repeats are counted by it (apps.messages.soft_bounces).
+    rule = models.CharField(max_length=60, blank=True, db_default="")
+    # Plain ids: a suppression may be lifted while the bounces that led to it remain.
     suppression_id = models.UUIDField(null=True)
     occurred_at = models.DateTimeField()
     created_at = models.DateTimeField()
 
     class Meta:
-        indexes: ClassVar = [models.Index(fields=["message", "id"], name="bounce_by_message")]
+        indexes: ClassVar = [
+            models.Index(fields=["message", "id"], name="bounce_by_message"),
+            models.Index(fields=["workspace", "id"], name="bounce_by_workspace"),
+            models.Index(fields=["workspace", "key", "id"], name="bounce_by_address"),
+            models.Index(fields=["workspace", "type", "id"], name="bounce_by_type"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.type} bounce of {self.email}"

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from django.db import models
 
+from apps.core.fields import VerbatimJSON
 from apps.workspaces.tenancy import TenantModel
 
 
@@ -14,6 +15,10 @@ class Reason(models.TextChoices):
     REPEATED_SOFT_BOUNCE = "repeated_soft_bounce"
     BLOCKED = "blocked"
     UNSUBSCRIBE = "unsubscribe"
+
+
+# What somebody may give as a reason; of the others the platform itself has the evidence.
+FROM_CALLERS = (Reason.MANUAL, Reason.BLOCKED, Reason.UNSUBSCRIBE, Reason.COMPLAINT)
 
 
 class Source(models.TextChoices):
@@ -32,12 +37,16 @@ class Suppression(TenantModel):
     source = models.CharField(max_length=40, choices=Source.choices, default=Source.USER)
     message_id = models.UUIDField(null=True, blank=True)
     bounce_id = models.UUIDField(null=True, blank=True)
-    metadata = models.JSONField(default=dict, blank=True)
+    metadata = VerbatimJSON(default=dict, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["workspace", "key"], name="one_suppression_per_address")
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["workspace", "id"], name="suppression_by_workspace"),
+            models.Index(fields=["workspace", "reason", "id"], name="suppression_by_reason"),
         ]
 
     def __str__(self) -> str:

@@ -6,14 +6,27 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import QuerySet
 
 from apps.core import clock
+from apps.core.errors import Conflict, TemporarilyUnavailable
 from apps.core.ids import new_id
 from apps.events.services import NewEvent, record
 from apps.events.types import EventType, ResourceType
 from apps.protocols.address import Mailbox
 from apps.suppressions.models import Reason, Source, Suppression
+
+# Somebody would have to add and lift the same address between two statements of ours, each time.
+TRIES = 3
+
+
+class NeedsForce(Conflict):
+    code = "invalid_state"
+    message = (
+        "A recipient has complained about mail of this workspace, and his provider told us. "
+        "Lift this with ?force=true, and only if he has asked for mail again."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +47,10 @@ def suppressed_pairs(pairs: Collection[tuple[UUID, str]]) -> set[tuple[UUID, str
     return set(_among(pairs).values_list("workspace_id", "key")) & set(pairs)
 
 
-def ids_of(addresses: Collection[tuple[UUID, str]]) -> dict[tuple[UUID, str], UUID]:
-    """The suppressions in force for canonical addresses of several workspaces."""
-    keys = {(workspace_id, Mailbox(email).key): (workspace_id, email) for workspace_id, email in addresses}
-    found = _among(keys).values_list("workspace_id", "key", "pk")
-    return {keys[workspace_id, key]: pk for workspace_id, key, pk in found if (workspace_id, key) in keys}
+def in_force(pairs: Collection[tuple[UUID, str]]) -> dict[tuple[UUID, str], Suppression]:
+    """The suppressions of these (workspace, comparison key) pairs."""
+    found = {(row.workspace_id, row.key): row for row in _among(pairs)}
+    return {pair: found[pair] for pair in pairs if pair in found}
 
 
 def add(suppressions: Sequence[NewSuppression], *, at: datetime | None = None) -> int:
@@ -57,11 +69,29 @@ def add(suppressions: Sequence[NewSuppression], *, at: datetime | None = None) -
     return len(new)
 
 
-def remove(suppression: Suppression) -> None:
-    """Lifts a suppression, in the caller's transaction."""
-    deleted, _ = Suppression.objects.of(suppression.workspace_id).filter(pk=suppression.pk).delete()
-    if deleted:
-        record([_event(EventType.SUPPRESSION_DELETED, suppression)])
+def ensure(new: NewSuppression) -> tuple[Suppression, bool]:
+    """The suppression of an address, and whether it is new. What is there already stays as it is, reason and all."""
+    for _ in range(TRIES):
+        with transaction.atomic():
+            is_new = add([new]) == 1
+            rows = Suppression.objects.of(new.workspace_id).filter(key=Mailbox(new.email).key)
+            if (row := rows.first()) is not None:
+                return row, is_new
+    raise TemporarilyUnavailable
+
+
+def lift(suppression: Suppression, *, even_complaints: bool = False) -> bool:
+    """Lifts a suppression; False: somebody else was faster. Raises NeedsForce.
+
+    Asked for `even_complaints` only where a provider reported them: what a caller called so he may take back.
+    """
+    if suppression.source == Source.COMPLAINT_PROCESSOR and not even_complaints:
+        raise NeedsForce
+    with transaction.atomic():
+        deleted, _ = Suppression.objects.of(suppression.workspace_id).filter(pk=suppression.pk).delete()
+        if deleted:
+            record([_event(EventType.SUPPRESSION_DELETED, suppression)])
+    return deleted > 0
 
 
 def _among(pairs: Collection[tuple[UUID, str]]) -> QuerySet[Suppression]:

@@ -28,8 +28,9 @@ class WorkspaceViewSet(GenericViewSet):
     filter_backends = (StrictFilterBackend,)
     # OPTIONS would describe the view to whoever asks; the document at /docs/ does it better.
     http_method_names = ("get", "post", "put", "patch", "delete", "head")
-    # Actions that take filters and paging; the others take no query parameters.
+    # Actions that take filters and paging; the others take no query parameters but those named here.
     lists: ClassVar[frozenset[str]] = frozenset({"list"})
+    parameters: ClassVar[Mapping[str, frozenset[str]]] = {}
 
     @property
     def caller(self) -> Caller:
@@ -41,8 +42,10 @@ class WorkspaceViewSet(GenericViewSet):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        if self.action not in self.lists and request.query_params:
-            raise Invalid({name[:100]: ["unknown query parameter"] for name in list(request.query_params)[:20]})
+        known = self.parameters.get(self.action or "", frozenset())
+        unknown = [name for name in request.query_params if name not in known]
+        if self.action not in self.lists and unknown:
+            raise Invalid({name[:100]: ["unknown query parameter"] for name in unknown[:20]})
 
     def get_queryset(self) -> QuerySet[Any]:
         return self.model.objects.of(self.workspace_id)

@@ -1,16 +1,17 @@
-"""Filters of the list of messages; here `from` and `to` are addresses."""
+"""Filters of the lists of messages and bounces; here `from` and `to` are addresses."""
 
 from typing import Any
 
 import django_filters
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from apps.core.api.filters import TextFilter, WireFilterSet
+from apps.core.api.filters import IdFilter, TextFilter, WireFilterSet
 from apps.core.errors import Invalid
 from apps.events.models import Event
 from apps.events.types import EventType
+from apps.keys.api.filters import AddressFilter
 from apps.messages.models import Message, Recipient
-from apps.messages.states import Status
+from apps.messages.states import BounceType, Status
 from apps.protocols.address import AddressError, parse_mailbox
 
 
@@ -50,3 +51,15 @@ def _about(rows: QuerySet[Event], name: str, text: str) -> QuerySet[Event]:
 
 class TimelineFilters(WireFilterSet):
     recipient = TextFilter(method=lambda rows, name, text: _about(rows, name, text))
+
+
+BounceFilters = type(
+    "BounceFilters",
+    (WireFilterSet,),
+    {
+        "__doc__": "Declared through type(), for the sake of `messageId`.",
+        "email": AddressFilter(field_name="key"),
+        "type": django_filters.ChoiceFilter(field_name="type", choices=BounceType.choices),
+        "messageId": IdFilter(field_name="message_id"),
+    },
+)

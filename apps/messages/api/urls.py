@@ -1,6 +1,6 @@
 from django.urls import path
 
-from apps.messages.api.views import MessageViewSet, SendViewSet
+from apps.messages.api.views import BounceViewSet, MessageViewSet, SendViewSet
 
 urlpatterns = [
     path("mail/send", SendViewSet.as_view({"post": "send"})),
@@ -12,4 +12,6 @@ urlpatterns = [
     path("mail/messages/<str:id>/logs", MessageViewSet.as_view({"get": "logs"})),
     path("mail/messages/<str:id>/timeline", MessageViewSet.as_view({"get": "timeline"})),
     path("mail/messages/<str:id>/bounces", MessageViewSet.as_view({"get": "bounces"})),
+    path("mail/bounces", BounceViewSet.as_view({"get": "list"})),
+    path("mail/bounces/<str:id>", BounceViewSet.as_view({"get": "retrieve"})),
 ]

@@ -18,7 +18,7 @@ from apps.keys.api.views import WorkspaceViewSet
 from apps.messages import story
 from apps.messages.api import resources
 from apps.messages.api.drafting import SEND, SEND_TEMPLATE, Form, read_order
-from apps.messages.api.filters import MessageFilters, TimelineFilters
+from apps.messages.api.filters import BounceFilters, MessageFilters, TimelineFilters
 from apps.messages.api.requests import SendRequest, TemplateSendRequest, TestSendRequest
 from apps.messages.models import Attachment, Attempt, Bounce, Message, Recipient
 from apps.messages.services.accept import accept
@@ -137,6 +137,23 @@ class MessageViewSet(WorkspaceViewSet):
         page = self.paginate_queryset(self.filter_queryset(mine)) or []
         shown = [show(row) for row in page] if show else page
         return self.get_paginated_response(resource(shown, many=True).data)
+
+
+class BounceViewSet(WorkspaceViewSet):
+    """Refusals because of a recipient, at once or by a later report, newest first."""
+
+    model = Bounce
+    serializer_class = resources.BounceResource
+    filterset_class = BounceFilters
+    scopes = {"list": "mail:read", "retrieve": "mail:read"}
+    operation_ids = {"list": "bounces.list", "retrieve": "bounces.get"}
+
+    def list(self, request: Request) -> Response:
+        """`email` is compared as suppressions are: any spelling of the mailbox finds it."""
+        return self.listed(self.get_queryset())
+
+    def retrieve(self, request: Request, id: str) -> Response:
+        return Response(self.get_serializer(self.get_object()).data)
 
 
 def _recipients(workspace_id: UUID, message_ids: Sequence[UUID]) -> dict[UUID, list[Recipient]]:

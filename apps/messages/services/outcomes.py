@@ -16,10 +16,13 @@ from apps.events.services import NewEvent
 from apps.events.services import record as record_events
 from apps.events.types import EventType, ResourceType
 from apps.messages.models import Attempt, Bounce, Message, MessageContent, Recipient
+from apps.messages.services.repeats import repeated
 from apps.messages.states import FINAL, AttemptStatus, BounceSource, BounceType, Lane, Status, message_status
 from apps.messages.waits import EXPLANATIONS, Wait
+from apps.protocols.address import comparison_key
 from apps.suppressions import services as suppressions
 from apps.suppressions.models import Reason, Source
+from apps.suppressions.services import NewSuppression
 
 EVENT_OF = {
     Status.SENT: EventType.MESSAGE_SENT,
@@ -215,11 +218,26 @@ def _insert_bounces(outcomes: Sequence[Outcome], now: datetime) -> None:
             bounces.append(_bounce_row(bounce_id, outcome, now))
         if outcome.suppress is not None:
             new.append(_suppression(outcome, outcome.suppress, bounce_id))
-    if new:
-        suppressions.add(new, at=now)
-        _link(bounces, new)
-    if bounces:
-        insert(Bounce, bounces)
+    if bounces or new:
+        store_bounces(bounces, new, now)
+
+
+def store_bounces(bounces: Sequence[dict[str, Any]], new: Sequence[NewSuppression], now: datetime) -> None:
+    """Stores rows of Bounce, and suppresses what follows from them and these; in the caller's transaction."""
+    too_many = repeated(bounces, now)
+    new = [*new, *(found.suppression for found in too_many)]
+    # Together, so that all addresses are taken in one order.
+    suppressions.add(new, at=now)
+    in_force = suppressions.in_force({(s.workspace_id, comparison_key(s.email)) for s in new})
+    # Each bounce names the suppression that holds now, whoever made it.
+    ids = {address: suppression.pk for address, suppression in in_force.items()}
+    insert(Bounce, [{**row, "suppression_id": ids.get((row["workspace_id"], row["key"]))} for row in bounces])
+    earlier = {
+        bounce_id: ids[found.suppression.workspace_id, comparison_key(found.suppression.email)]
+        for found in too_many
+        for bounce_id in found.earlier
+    }
+    update(Bounce, [{"id": pk, "suppression_id": suppression} for pk, suppression in earlier.items()], match=("id",))
 
 
 def _bounce_row(bounce_id: UUID, outcome: Outcome, now: datetime) -> dict[str, Any]:
@@ -231,21 +249,23 @@ def _bounce_row(bounce_id: UUID, outcome: Outcome, now: datetime) -> dict[str, A
         "message_id": holding.message_id,
         "recipient_id": holding.recipient_id,
         "email": holding.email,
+        "key": comparison_key(holding.email),
         "type": outcome.bounce.value,
         "source": BounceSource.SMTP_LOG.value,
         "smtp_code": facts.smtp_code if facts else None,
         "enhanced_code": facts.enhanced_code if facts else "",
         "diagnostic": facts.response if facts else outcome.error,
+        "rule": facts.rule if facts else "",
         "suppression_id": None,
         "occurred_at": facts.finished_at if facts else now,
         "created_at": now,
     }
 
 
-def _suppression(outcome: Outcome, reason: Reason, bounce_id: UUID | None) -> suppressions.NewSuppression:
+def _suppression(outcome: Outcome, reason: Reason, bounce_id: UUID | None) -> NewSuppression:
     holding = outcome.holding
     is_complaint = reason is Reason.COMPLAINT
-    return suppressions.NewSuppression(
+    return NewSuppression(
         workspace_id=holding.workspace_id,
         email=holding.email,
         reason=reason,
@@ -253,13 +273,6 @@ def _suppression(outcome: Outcome, reason: Reason, bounce_id: UUID | None) -> su
         message_id=holding.message_id,
         bounce_id=bounce_id,
     )
-
-
-def _link(bounces: list[dict[str, Any]], new: Sequence[suppressions.NewSuppression]) -> None:
-    """Names in each bounce the suppression that holds now, whoever made it."""
-    ids = suppressions.ids_of([(suppression.workspace_id, suppression.email) for suppression in new])
-    for bounce in bounces:
-        bounce["suppression_id"] = ids.get((bounce["workspace_id"], bounce["email"]))
 
 
 def _roll_up(messages: dict[UUID, dict[str, Any]], outcomes: Sequence[Outcome], now: datetime) -> None:
