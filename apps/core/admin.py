@@ -12,6 +12,7 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.options import get_content_type_for_model
 from django.contrib.admin.utils import quote, unquote
+from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db import transaction
@@ -55,6 +56,20 @@ class BoundedPaginator(Paginator):
     def count(self) -> int:
         rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]  # the admin's lists are querysets
         return rows.order_by()[: self.max_counted].count()
+
+
+class RowSelect(AutocompleteSelect):
+    """Shows its form again also where what was sent is no id at all, which Django's own looks up without a try."""
+
+    def optgroups(self, name: str, value: Any, attr: Any = None) -> Any:
+        return super().optgroups(name, [text for text in value if self._is_id(text)], attr)
+
+    def _is_id(self, text: Any) -> bool:
+        try:
+            self.field.remote_field.get_related_field().to_python(text)
+        except ValidationError:
+            return False
+        return True
 
 
 class StrictAdmin(admin.ModelAdmin):
@@ -113,6 +128,11 @@ class ConsoleAdmin(StrictAdmin):
     event_resource = ""
     # Any other order would sort the whole table.
     sortable_by = ()
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **more: Any) -> Any:
+        if db_field.name in self.get_autocomplete_fields(request):
+            more = {"widget": RowSelect(db_field, self.admin_site)} | more
+        return super().formfield_for_foreignkey(db_field, request, **more)
 
     def get_changelist(self, request: HttpRequest, **more: Any) -> Any:
         """Small tables in another order keep the admin's pages, which are counted to a bound."""

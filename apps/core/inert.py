@@ -4,10 +4,11 @@ Nothing runs, nothing is fetched unasked, and it belongs to no origin.
 """
 
 import re
+from collections.abc import Iterable
 from typing import IO
 from urllib.parse import quote
 
-from django.http import FileResponse, HttpResponse
+from django.http import FileResponse, HttpResponse, StreamingHttpResponse
 
 PREVIEW_POLICY = "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'"
 # Once somebody has asked for them; the sender may learn from it that, and from where, the mail was looked at.
@@ -29,6 +30,15 @@ def preview(html: str, *, with_images: bool = False) -> HttpResponse:
 def file(content: bytes, name: str, content_type: str) -> HttpResponse:
     """Something to keep and not to open here, byte for byte; `name` is one of ours."""
     answer = HttpResponse(content, content_type=content_type)
+    answer["Content-Disposition"] = f'attachment; filename="{name}"'
+    answer["Content-Security-Policy"] = FILE_POLICY
+    answer["X-Content-Type-Options"] = "nosniff"
+    return answer
+
+
+def stream(parts: Iterable[bytes], name: str, content_type: str) -> StreamingHttpResponse:
+    """Something to keep that is made while it is sent; `name` is one of ours."""
+    answer = StreamingHttpResponse(parts, content_type=content_type)
     answer["Content-Disposition"] = f'attachment; filename="{name}"'
     answer["Content-Security-Policy"] = FILE_POLICY
     answer["X-Content-Type-Options"] = "nosniff"

@@ -350,3 +350,15 @@ def test_who_may_read_leaves_no_refusal(console: Client, shop: Workspace) -> Non
     assert "eyes" in console.get(url(MessageContent, "change", message.pk)).content.decode()
     assert console.get(CONTENTS).status_code == 200
     assert not LogEntry.objects.filter(change_message__startswith="Refused").exists()
+
+
+@pytest.mark.parametrize("page", ["suppressions/suppression", "domains/domain", "keys/apikey", "workspaces/member"])
+@pytest.mark.parametrize("given", ["x", "0", "'", "\u202e", "00000000-0000-0000-0000-000000000000"])
+def test_a_row_that_cannot_be_chosen_is_refused_beside_its_field(console: Client, page: str, given: str) -> None:
+    before = everything_stored()
+
+    response = console.post(f"/admin/{page}/add/", {"workspace": given, "user": given})
+
+    assert response.status_code == 200
+    assert "errorlist" in response.content.decode()
+    assert everything_stored() == before
