@@ -323,7 +323,10 @@ class BounceAdmin(OfRecipient):
 
     @admin.display(description="suppression")
     def suppression_page(self, bounce: Bounce) -> SafeString | str:
-        return page_link(Suppression, bounce.suppression_id) if bounce.suppression_id else "-"
+        if bounce.suppression_id is None:
+            return "-"
+        row = Suppression.objects.of(bounce.workspace_id).filter(pk=bounce.suppression_id).first()
+        return page_link(Suppression, row.pk, row) if row else "lifted since"
 
     @admin.display(description="diagnostic")
     def reply(self, bounce: Bounce) -> str:

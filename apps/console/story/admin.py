@@ -57,6 +57,7 @@ class StoryAdmin(MessageAdmin):
             "may_operate": self.has_operate_permission(request),
             "takes_reason": TAKES_REASON,
             "may_look": sent.may_look(request),
+            "may_see_suppressions": request.user.has_perm("suppressions.view_suppression"),
             "tabs": sent.TABS,
             "sent": found,
             "with_images": request.GET.get("images") == "1",

@@ -13,7 +13,9 @@ from apps.events.models import Event
 from apps.messages.models import Attempt, Bounce, Message, Recipient
 from apps.messages.operations import Verb
 from apps.messages.story import talk_of
+from apps.protocols.address import comparison_key
 from apps.protocols.reply import Fault, explanation_of
+from apps.suppressions.services import in_force
 
 MAX_ATTEMPTS = 25
 MAX_RECIPIENTS = 100
@@ -59,7 +61,8 @@ def read(message: Message) -> Story:
     attempts = list(Attempt.objects.of(workspace).filter(message=message).order_by("-pk")[: MAX_ATTEMPTS + 1])
     events = list(Event.objects.of(workspace).filter(message_id=message.pk).order_by("-pk")[: MAX_MOMENTS + 1])
     bounces = {row.recipient_id: row for row in Bounce.objects.of(workspace).filter(message=message).order_by("pk")}
-    cards = [card(row, now=now) for row in recipients]
+    suppressed = in_force({(workspace, comparison_key(row.email)) for row in recipients})
+    cards = [card(row, suppressed.get((workspace, comparison_key(row.email))), now=now) for row in recipients]
     return Story(
         headline=headline(message, recipients, now=now),
         cards=cards[:MAX_RECIPIENTS],

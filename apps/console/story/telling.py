@@ -10,6 +10,7 @@ from apps.messages.operations import Verb, offered
 from apps.messages.services.interventions import DIED_IN_DOUBT, DIED_IN_HAND, IN_HAND, is_abandoned
 from apps.messages.states import FINAL, Status
 from apps.messages.waits import EXPLANATIONS, FOR_A_PERSON, Explanation, WaitCode
+from apps.suppressions.models import Suppression
 
 # Whose turn it is, the most pressing first: what waits for a person is told before what mends itself.
 URGENCY = (*sorted(FOR_A_PERSON), WaitCode.CONFIGURATION, WaitCode.WORKSPACE_SUSPENDED, WaitCode.DOMAIN_NOT_VERIFIED)
@@ -31,9 +32,12 @@ class Card:
     until_in: str
     who: str
     verbs: Sequence[Verb]
+    # Of its address, if that is suppressed now; and whether this mail was stopped by one that is lifted since.
+    suppression: Suppression | None
+    is_lifted: bool
 
 
-def card(row: Recipient, *, now: datetime) -> Card:
+def card(row: Recipient, suppression: Suppression | None, *, now: datetime) -> Card:
     """What there is to know about one recipient now."""
     is_open = row.status not in FINAL
     is_waiting = is_open and row.lease_until is None
@@ -46,6 +50,8 @@ def card(row: Recipient, *, now: datetime) -> Card:
         until_in=_until_in(row, now) if is_waiting else "",
         who=_explanation(row, now).who_can_change_it if is_waiting else "",
         verbs=offered(row),
+        suppression=suppression,
+        is_lifted=row.status == Status.SUPPRESSED and suppression is None,
     )
 
 
