@@ -263,11 +263,18 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    # "Not ready yet" is an answer and no error; `quickstart` and load balancers ask until it is another.
+    "filters": {
+        "not_of_readyz": {
+            "()": "django.utils.log.CallbackFilter",
+            "callback": lambda record: getattr(getattr(record, "request", None), "path", "") != "/readyz",
+        }
+    },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env_text("LOG_LEVEL", "INFO").upper()},
     "loggers": {
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         "django-q": {"level": "WARNING"},
-        "django.request": {"level": "ERROR"},
+        "django.request": {"level": "ERROR", "filters": ["not_of_readyz"]},
     },
 }

@@ -131,6 +131,18 @@ def test_apps_import_nothing_from_the_project_or_the_tests() -> None:
     assert found == []
 
 
+def test_no_service_knows_a_door() -> None:
+    found = [
+        f"{module.path}:{line} {name}"
+        for module in modules()
+        if "/services" in module.path
+        for name, line, _ in imports(module.tree)
+        if name.startswith("apps.") and {"api", "admin", "tasks"} & set(name.split("."))
+    ]
+
+    assert found == []
+
+
 def test_no_import_hides_in_a_function() -> None:
     found = [
         f"{module.path}:{line} {name}"

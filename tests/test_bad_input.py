@@ -12,12 +12,18 @@ from rest_framework import serializers
 
 from apps.batches.api.requests import BatchRequest, ItemsField, TemplateBatchRequest
 from apps.core import clock
-from apps.core.api.serializers import StrictBooleanField, StrictCharField, TimeField
+from apps.core.api.serializers import (
+    DurationField,
+    StrictBooleanField,
+    StrictCharField,
+    TimeField,
+    WholeNumberField,
+)
 from apps.domains.api.serializers import DomainRequest
-from apps.keys.api.fields import BodyField, DataField
+from apps.keys.api.fields import BodyField, ObjectField
 from apps.messages.api.fields import AddressField, AddressListField, TextMapField
 from apps.messages.api.requests import SendRequest, TemplateSendRequest
-from apps.otp.api.requests import CodeField, CodeLengthField, LifetimeField, OtpSendRequest, OtpVerifyRequest
+from apps.otp.api.requests import CodeField, OtpSendRequest, OtpVerifyRequest
 from apps.scheduled.api.requests import AroundRequest
 from apps.templates.api.serializers import TemplateRequest
 from tests import stored
@@ -41,10 +47,10 @@ WRONG: dict[type[serializers.Field], list[Any]] = {
     AddressField: [0, 1, True, [], ["a@example.com"], {}],
     AddressListField: [0, 1, True, {}, [None], [1], [True], [[]]],
     TextMapField: [*NOT_AN_OBJECT, {"a": 1}, {"a": None}, {"a": True}, {"a": []}, {"a": {}}],
-    DataField: NOT_AN_OBJECT,
+    ObjectField: NOT_AN_OBJECT,
     TimeField: ["", "now", "2026-05-12", "2026-05-12T09:00:00", 0, 1_800_000_000, 1.5, True, [], {}],
-    LifetimeField: [0, 1, 1.5, 2**63, True, [], {}, "x", "", "10"],
-    CodeLengthField: [0, 1.5, 2**63, True, [], {}, "x", "", "6"],
+    DurationField: [0, 1, 1.5, 2**63, True, [], {}, "x", "", "10"],
+    WholeNumberField: [0, 1.5, 2**63, True, [], {}, "x", "", "6"],
     serializers.ListField: [*NOT_A_LIST, [None], ["x"], [1], [[]]],
     serializers.ListSerializer: [*NOT_A_LIST, [None], ["x"], [1], [[]]],
     serializers.Serializer: NOT_AN_OBJECT,
@@ -176,7 +182,7 @@ def test_refuses_deep_and_long_structures(api: Api, place: Place) -> None:
         deep = [deep]
     if not isinstance(place.field, ItemsField):  # of a batch it is one bad item
         assert_refused(api, place, deep)
-    if not isinstance(place.field, DataField):  # an object is what it takes
+    if not isinstance(place.field, ObjectField):  # an object is what it takes
         assert_refused(api, place, {str(number): "x" for number in range(1_001)})
 
 

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.db.models import QuerySet
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.urls import path, reverse
@@ -16,7 +15,6 @@ from apps.assets.models import Asset, AssetStatus, Blob, SignedLink, UploadPart,
 from apps.assets.services import blobs, library
 from apps.core import inert
 from apps.core.admin import ReadOnlyAdmin, as_json, page_link
-from apps.core.errors import NotFound, Problem
 from apps.core.ids import parse_id
 from apps.core.looks import note_look
 from apps.core.window import WhenFilter
@@ -70,16 +68,7 @@ class AssetAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Delete: mail that needs it waits", permissions=["operate"])
     def delete_assets(self, request: HttpRequest, queryset: QuerySet[Asset]) -> None:
-        for asset in queryset:
-            try:
-                with transaction.atomic():
-                    library.delete(asset.workspace_id, asset.pk)
-                    self.log_change(request, asset, "Deleted.")
-            except Problem as refusal:
-                text = "It was deleted before." if isinstance(refusal, NotFound) else refusal.message
-                messages.error(request, f"Not changed: {asset.original_name}. {text}")
-            else:
-                messages.success(request, f"Deleted: {asset.original_name}")
+        self.change_each(request, queryset, lambda row: library.delete(row.workspace_id, row.pk), "Deleted")
 
 
 @admin.register(UploadSession)

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from django.db import models
 from django.db.models import Q
 
+from apps.core.fields import VerbatimJSON
 from apps.workspaces.tenancy import TenantModel
 
 MAX_NAME = 255
@@ -73,7 +74,7 @@ class Described(TenantModel):
     mime_type = models.CharField(max_length=127)
     visibility = models.CharField(max_length=7, choices=Visibility.choices, default=Visibility.PRIVATE)
     folder = models.CharField(max_length=MAX_KEY, blank=True)
-    metadata = models.JSONField(default=dict)
+    metadata = VerbatimJSON(default=dict)
     cache_control = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -128,6 +129,8 @@ class UploadSession(Described):
     file_size = models.PositiveBigIntegerField(null=True)
     checksum_sha256 = models.CharField(max_length=64, blank=True)
     max_bytes = models.PositiveBigIntegerField()
+    # Of all parts that ever came, also of those whose place a later one took.
+    taken_bytes = models.PositiveBigIntegerField(default=0)
     expires_at = models.DateTimeField()
     asset = models.ForeignKey(Asset, on_delete=models.CASCADE, null=True, related_name="+")
 

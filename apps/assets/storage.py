@@ -1,6 +1,8 @@
 """A folder as the storage of assets: private to its owner, and never half a file under a final name."""
 
+import errno
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any, ClassVar
@@ -9,6 +11,8 @@ from django.core.files.base import File
 from django.core.files.storage import FileSystemStorage
 
 FOLDER_MODE = 0o700
+# Of the disk, which may hold the database too: uploads must not be what stops mail. In bytes.
+RESERVE = 128 * 1024 * 1024
 
 
 class PrivateFolderStorage(FileSystemStorage):
@@ -23,6 +27,8 @@ class PrivateFolderStorage(FileSystemStorage):
     def _save(self, name: str, content: File) -> str:
         target = Path(self.path(name))
         _make_folder(target.parent)
+        if shutil.disk_usage(target.parent).free < content.size + RESERVE:
+            raise OSError(errno.ENOSPC, "the disk of the assets is nearly full")
         # The file has the mode 0600. A name with a dot in front is never one of a blob.
         descriptor, temporary = tempfile.mkstemp(prefix=".incoming-", dir=target.parent)
         try:

@@ -1,7 +1,7 @@
 """What the console's pages share: read-only where history matters, no counting of big tables."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 from uuid import UUID
@@ -14,6 +14,7 @@ from django.contrib.admin.options import get_content_type_for_model
 from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
+from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -34,13 +35,14 @@ MAX_ID_KEPT = 100
 MAX_WORDS = 16
 # A part of a value would tell a secret letter by letter, and a regular expression runs in the database.
 WHOLE_VALUE = frozenset({"", "exact", "isnull", "isempty"})
-# How a word of a state looks (static/console.css): what went well, what is under way, what waits, what went wrong.
+# How a word of a state looks (static/console.css): what went well, what is under way, what waits though it should not,
+# what went wrong; and quietly what came to its end by somebody's choice, or says nothing.
 TONES = {
-    **dict.fromkeys(("sent", "verified", "active"), "good"),
-    **dict.fromkeys(("queued", "sending", "pending"), "open"),
-    **dict.fromkeys(("deferred", "ambiguous", "soft", "suspended"), "waiting"),
+    **dict.fromkeys(("sent", "verified", "active", "completed", "ready"), "good"),
+    **dict.fromkeys(("queued", "sending", "pending", "scheduled", "processing", "open"), "open"),
+    **dict.fromkeys(("deferred", "ambiguous", "soft", "suspended", "partially_failed"), "waiting"),
     **dict.fromkeys(("failed", "bounced", "hard", "missing", "complaint", "hard_bounce"), "bad"),
-    **{"completed": "good", "processing": "open", "partially_failed": "waiting"},
+    **dict.fromkeys(("suppressed", "canceled", "expired", "archived", "deleted", "disabled", "unknown"), "quiet"),
 }
 
 
@@ -153,6 +155,31 @@ class ConsoleAdmin(StrictAdmin):
         if is_from_page and self.get_object(request, pk) is not None:
             return HttpResponseRedirect(page_url(self.model, pk))
         return response
+
+    def change_each(
+        self, request: HttpRequest, rows: Iterable[Any], change: Callable[[Any], object], done: str
+    ) -> None:
+        """Changes each row in a transaction with its audit row, so that neither is there without the other.
+
+        A refusal is told and leaves its row as it is; `change` answers False where there was nothing to change.
+        """
+        changed = 0
+        unchanged: list[str] = []
+        for row in rows:
+            try:
+                with transaction.atomic():
+                    if change(row) is False:
+                        unchanged.append("There was nothing to change.")
+                        continue
+                    self.log_change(request, row, f"{done}.")
+            except Problem as refusal:
+                unchanged.append(refusal.message)
+            else:
+                changed += 1
+        if changed:
+            messages.success(request, f"{done}: {changed}.")
+        for reason in dict.fromkeys(unchanged):
+            messages.warning(request, f"Unchanged: {unchanged.count(reason)}. {reason}")
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Who may change these rows may use their actions, also where no field can be edited."""

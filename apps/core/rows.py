@@ -12,6 +12,8 @@ from uuid import UUID
 import orjson
 from django.db import connection, models, transaction
 
+from apps.core.fields import VerbatimJSON
+
 Row = Mapping[str, Any]
 Part = tuple[type[models.Model], Sequence[Row]]
 Statement = tuple[str, Sequence[Any]]
@@ -174,6 +176,8 @@ def _escaped(text: str) -> str:
 def _preparer(field: "models.Field[Any, Any]") -> Callable[[Any], Any]:
     """psycopg adapts most values itself; the ORM's own preparation is only needed where it changes them."""
     plain = (models.CharField, models.TextField, models.BooleanField, models.IntegerField)
+    if isinstance(field, VerbatimJSON):
+        return field.get_prep_value
     if isinstance(field, plain):
         return _as_is
     if isinstance(field, models.JSONField):

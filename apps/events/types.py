@@ -54,6 +54,7 @@ class EventType(models.TextChoices):
     SCHEDULED_CREATED = "mail.scheduled.created", "Mail was scheduled for later"
     SCHEDULED_DISPATCHED = "mail.scheduled.dispatched", "Scheduled mail became a message at its time"
     SCHEDULED_FAILED = "mail.scheduled.failed", "Scheduled mail was refused at its time and is not sent"
+    SCHEDULED_UPDATED = "mail.scheduled.updated", "Scheduled mail got another time"
     SCHEDULED_CANCELED = "mail.scheduled.canceled", "Scheduled mail was called off"
 
 

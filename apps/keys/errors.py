@@ -17,4 +17,10 @@ class InsufficientScope(Problem):
 class IdempotencyConflict(Problem):
     code = "idempotency_conflict"
     status = 409
-    message = "This idempotency key was used for another request; use a new key for a new message."
+    message = "This idempotency key was used for another request; use a new key for a new one."
+
+
+class EarlierIsGone(Problem):
+    code = "gone"
+    status = 410
+    message = "What this idempotency key made has been removed since; use a new key."

@@ -2,15 +2,13 @@
 
 from typing import Any
 
-from django.contrib import admin, messages
-from django.db import transaction
+from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from apps.core.admin import ReadOnlyAdmin, as_json, page_link
-from apps.core.errors import Problem
 from apps.core.window import WhenFilter
 from apps.events.types import ResourceType
 from apps.messages.lists import IdSearch
@@ -81,12 +79,6 @@ class ChallengeAdmin(IdSearch, ReadOnlyAdmin):
 
     @admin.action(description="Cancel: the code is void", permissions=["operate"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[Challenge]) -> None:
-        for challenge in queryset:
-            try:
-                with transaction.atomic():  # there is no change without its audit row
-                    endings.cancel(challenge.workspace_id, challenge.pk, reason="operator")
-                    self.log_change(request, challenge, "Canceled.")
-            except Problem as refusal:
-                messages.warning(request, f"{challenge}: {refusal.message}")
-            else:
-                messages.success(request, f"{challenge}: canceled.")
+        self.change_each(
+            request, queryset, lambda row: endings.cancel(row.workspace_id, row.pk, reason="operator"), "Canceled"
+        )

@@ -8,6 +8,7 @@ from uuid import UUID
 from apps.core.crypto import derived_keys
 
 PEPPER = "otp"
+DEFAULT_LENGTH = 6
 
 
 def new_code(length: int) -> str:

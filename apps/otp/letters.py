@@ -16,7 +16,10 @@ MAX_BRAND, MAX_SUBJECT = 64, 200
 UNITS = ((3600, "hour"), (60, "minute"), (1, "second"))
 
 # What a mail program would make a link of: a scheme, an address, a host name.
-_LINK = re.compile(r"://|@|\bwww\.|\bmailto:", re.IGNORECASE)
+_LINK = re.compile(r"//|@|\bwww\.|\bmailto:|\b\d{1,3}(?:\.\d{1,3}){3}\b", re.IGNORECASE)
+_PHONE = re.compile(r"\d(?:[ ()./-]{0,2}\d){6}")
+# IDNA takes the ideographic full stop for a dot (RFC 3490, 3.1), and so may a mail program.
+_DOTS = str.maketrans({"\u3002": "."})
 _HOST = re.compile(r"(?:[^\W_](?:[\w-]*[^\W_])?\.)+[^\W\d_][\w-]*[^\W_]")
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{%|\$\{")
 
@@ -72,12 +75,13 @@ def check_line(text: str, *, own_domain: str) -> None:
         check_visible_order(text)
     except TextError as error:
         raise LineError(error.reason) from error
-    # Readers see a full-width dot as a dot, and may follow it.
-    plain = unicodedata.normalize("NFKC", text)
+    plain = _as_read(text)
     if _PLACEHOLDER.search(plain):
         raise LineError("has a placeholder; the code stands in the mail's body and nowhere else")
     if _LINK.search(plain) or holds_encoded_word(plain):
         raise LineError("must not hold an address or a link")
+    if _PHONE.search(plain):
+        raise LineError("must not hold a telephone number or another long number")
     for found in _HOST.finditer(plain):
         if not _is_within(found[0].lower(), own_domain):
             raise LineError("must not name a domain other than the sender's; mail programs make links of them")
@@ -100,6 +104,12 @@ def spoken(seconds: int) -> str:
     size, unit = next((size, unit) for size, unit in UNITS if seconds % size == 0)
     count = seconds // size
     return f"{count} {unit}{'' if count == 1 else 's'}"
+
+
+def _as_read(text: str) -> str:
+    """The text as readers and mail programs take it: a wide dot is a dot, and what is not seen is not there."""
+    plain = unicodedata.normalize("NFKC", text).translate(_DOTS)
+    return "".join(char for char in plain if unicodedata.category(char) != "Cf")
 
 
 def _is_within(host: str, own_domain: str) -> bool:

@@ -5,6 +5,7 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import Q
 
+from apps.core.fields import VerbatimJSON
 from apps.messages.models import Message
 from apps.otp.states import OPEN, Status
 from apps.workspaces.tenancy import TenantModel, workspace_field
@@ -26,7 +27,7 @@ class Challenge(TenantModel):
     code_length = models.PositiveSmallIntegerField()
     attempts = models.PositiveSmallIntegerField(default=0)
     max_attempts = models.PositiveSmallIntegerField()
-    metadata = models.JSONField(default=dict)
+    metadata = VerbatimJSON(default=dict)
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     verified_at = models.DateTimeField(null=True)

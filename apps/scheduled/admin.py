@@ -1,12 +1,9 @@
 """Scheduled mail in the console: what waits for its time and why; send now, and cancel."""
 
-from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
-from django.contrib import admin, messages
-from django.db import transaction
+from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -14,7 +11,6 @@ from django.utils.safestring import SafeString
 
 from apps.core import clock
 from apps.core.admin import ConfidentialAdmin, as_json, page_link, page_url
-from apps.core.errors import Problem
 from apps.core.ids import first_id_at
 from apps.core.window import WhenFilter
 from apps.events.types import ResourceType
@@ -134,14 +130,14 @@ class ScheduledAdmin(IdSearch, ConfidentialAdmin):
 
     @admin.action(description="Send now", permissions=["operate"])
     def send_now(self, request: HttpRequest, queryset: QuerySet[Scheduled]) -> None:
-        self._change(request, list(queryset), changing.send_now, "Made due now")
+        self.change_each(request, queryset, lambda row: changing.send_now(row.workspace_id, row.pk), "Made due now")
 
     @admin.action(description="Cancel", permissions=["operate"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[Scheduled]) -> HttpResponse | None:
         """Asks first, because nobody can take it back; a second request with `confirmed` cancels."""
         rows = list(queryset)
         if "confirmed" in request.POST or not rows:
-            self._change(request, rows, changing.cancel, "Canceled")
+            self.change_each(request, rows, lambda row: changing.cancel(row.workspace_id, row.pk), "Canceled")
             return None
         is_from_page = "from_page" in request.POST
         context = {
@@ -153,23 +149,3 @@ class ScheduledAdmin(IdSearch, ConfidentialAdmin):
             "asked_at": page_url(Scheduled, rows[0].pk) if is_from_page else request.get_full_path(),
         }
         return TemplateResponse(request, "admin/scheduled/scheduled/cancel.html", context)
-
-    def _change(
-        self, request: HttpRequest, rows: Sequence[Scheduled], change: Callable[[UUID, UUID], object], what: str
-    ) -> None:
-        """Each in a transaction with its audit row; what a dispatcher was faster with is told, and stays as it is."""
-        changed = 0
-        refusals: list[str] = []
-        for row in rows:
-            try:
-                with transaction.atomic():
-                    change(row.workspace_id, row.pk)
-                    self.log_change(request, row, f"{what}.")
-            except Problem as refusal:
-                refusals.append(refusal.message)
-            else:
-                changed += 1
-        if changed:
-            messages.success(request, f"{what}: {changed}.")
-        for reason in dict.fromkeys(refusals):
-            messages.warning(request, f"Unchanged: {refusals.count(reason)}. {reason}")

@@ -5,6 +5,7 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import Q
 
+from apps.core.fields import VerbatimJSON
 from apps.scheduled.states import Kind, Status
 from apps.scheduled.waits import WaitCode
 from apps.workspaces.tenancy import TenantModel
@@ -19,7 +20,11 @@ class Scheduled(TenantModel):
     # When it is looked at next: at its time, or later while something stands in the way. Null once it has ended.
     due_at = models.DateTimeField(null=True)
     # What the caller sent, with each upload named by the asset that it made.
-    payload = models.JSONField()
+    payload = VerbatimJSON()
+    # Of each attached asset, by its id: the bytes that it had (`size`, `checksum`), which are the ones that go out.
+    files = models.JSONField(default=dict)
+    # Whose address it is sent from, so that what its domain and its name say is known without reading the payload.
+    sender = models.TextField()
     # The version that was active, so that later changes to the template, and its deletion, do not reach this mail.
     template_version_id = models.UUIDField(null=True)
     # What lists show: its subject and recipients, one a line, as they were when it was made.
@@ -43,8 +48,15 @@ class Scheduled(TenantModel):
         indexes: ClassVar = [
             models.Index(fields=["workspace", "id"], name="scheduled_by_workspace"),
             models.Index(fields=["workspace", "status", "id"], name="scheduled_by_status"),
-            # Exactly the work there is, so that looking for what is due costs the same whatever lies behind us.
-            models.Index(fields=["workspace", "due_at"], name="scheduled_due", condition=Q(due_at__isnull=False)),
+            # What is due, of anybody and of one workspace: looking for it costs the same whatever lies behind us, and
+            # however much is scheduled for later.
+            models.Index(fields=["due_at", "workspace"], name="scheduled_any_due", condition=Q(due_at__isnull=False)),
+            models.Index(
+                fields=["workspace", "due_at"],
+                name="scheduled_due",
+                condition=Q(due_at__isnull=False),
+                include=["size"],
+            ),
         ]
 
     def __str__(self) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
@@ -22,7 +22,7 @@ from apps.core.errors import Invalid, Problem
 from apps.core.ids import parse_id
 from apps.events.types import ResourceType
 from apps.templates.comparison import compare
-from apps.templates.models import Template, TemplateVersion
+from apps.templates.models import Status, Template, TemplateVersion
 from apps.templates.services import authoring
 from apps.templates.services.diagnostics import diagnose
 from apps.templates.services.lookups import versions_of
@@ -77,11 +77,11 @@ class TemplateAdmin(ReadOnlyAdmin):
         context: dict[str, Any] = {}
         if template is not None:
             rows = versions_of(template).defer("html", "html_inlined", "text").order_by("-number")
-            useful = {"active": "archive", "archived": "restore"}.get(template.status)
+            useful = {Status.ACTIVE: "archive", Status.ARCHIVED: "restore"}.get(Status(template.status))
             choices = self.get_action_choices(request, default_choices=[])
             context = {
                 "versions": rows[:MAX_VERSIONS_SHOWN],
-                "may_operate": self.has_operate_permission(request) and template.status != "deleted",
+                "may_operate": self.has_operate_permission(request) and template.status != Status.DELETED,
                 "title": template.name,
                 "subtitle": None,
                 "page_actions": [choice for choice in choices if choice[0] == useful],
@@ -132,16 +132,8 @@ class TemplateAdmin(ReadOnlyAdmin):
             raise PermissionDenied
         template = version.template
         if request.method == "POST":
-            try:
-                has_changed = authoring.activate(template, version)
-            except Problem as refusal:
-                messages.error(request, refusal.message)
-            else:
-                if has_changed:
-                    self.log_change(request, template, f"Version {version.number} is active from now on.")
-                    messages.success(request, f"Version {version.number} of {template.slug} goes out from now on.")
-                else:
-                    messages.info(request, f"Version {version.number} is the active one already.")
+            done = f"Version {version.number} goes out from now on"
+            self.change_each(request, [template], lambda row: authoring.activate(row, version), done)
             return HttpResponseRedirect(page_url(Template, template.pk))
         active = template.active_version
         parts = compare(active, version) if active else []
@@ -149,21 +141,11 @@ class TemplateAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Archive: send nothing new with it", permissions=["operate"])
     def archive(self, request: HttpRequest, queryset: QuerySet[Template]) -> None:
-        self._move(request, queryset, authoring.archive, "Archived")
+        self.change_each(request, queryset, authoring.archive, "Archived")
 
     @admin.action(description="Restore", permissions=["operate"])
     def restore(self, request: HttpRequest, queryset: QuerySet[Template]) -> None:
-        self._move(request, queryset, authoring.restore, "Restored")
-
-    def _move(
-        self, request: HttpRequest, queryset: QuerySet[Template], move: Callable[[Template], bool], done: str
-    ) -> None:
-        for template in queryset:
-            if move(template):
-                self.log_change(request, template, f"{done}.")
-                messages.success(request, f"{done}: {template.slug}.")
-            else:
-                messages.info(request, f"{template.slug} is {template.status}; there was nothing to change.")
+        self.change_each(request, queryset, authoring.restore, "Restored")
 
     def _version(self, request: HttpRequest, pk: UUID) -> TemplateVersion:
         if not self.has_view_permission(request):
@@ -184,7 +166,7 @@ class TemplateAdmin(ReadOnlyAdmin):
             "original": version.template,
             "version": version,
             "is_active": version.template.active_version_id == version.pk,
-            "may_operate": self.has_operate_permission(request) and version.template.status != "deleted",
+            "may_operate": self.has_operate_permission(request) and version.template.status != Status.DELETED,
             "title": f"{version.template.name}, version {version.number}",
         }
         return TemplateResponse(request, f"{PAGES}/{page}.html", shared | context)

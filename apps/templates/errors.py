@@ -41,7 +41,6 @@ class MissingVariables(Problem):
         super().__init__(
             f"The template needs values for {shown}.", details={"missingVariables": list(names[:NAMES_TOLD])}
         )
-        self.names = list(names)
 
 
 class TemplateRenderError(Problem):
@@ -57,5 +56,3 @@ class TemplateRenderError(Problem):
         if line:
             details["line"] = line
         super().__init__(f"{part}: {where}", details=details)
-        self.part = part
-        self.reason = reason

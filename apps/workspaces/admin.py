@@ -21,7 +21,6 @@ from apps.core.admin import ConsoleAdmin, ReadOnlyAdmin, StrictAdmin, list_link,
 from apps.core.errors import Invalid
 from apps.core.ids import parse_id
 from apps.core.window import ANY, PARAMETER, WhenFilter
-from apps.protocols.address import AddressError, parse_mailbox
 from apps.workspaces import services
 from apps.workspaces.limits import usage
 from apps.workspaces.models import Member, UsageCount, User, Workspace
@@ -113,9 +112,9 @@ class WorkspaceForm(forms.ModelForm):
         text: str = self.cleaned_data["default_sender"]
         try:
             if text:
-                parse_mailbox(text)
-        except AddressError as error:
-            raise forms.ValidationError(error.reason) from error
+                services.check_sender(text)
+        except Invalid as refusal:
+            raise forms.ValidationError(refusal.details["fields"]["default_sender"]) from refusal
         return text
 
 

@@ -14,6 +14,7 @@ from apps.core.rows import Statement
 from apps.workspaces.errors import DailyLimitExceeded, HourlyLimitExceeded
 from apps.workspaces.models import DAILY_LIMITS, Period, UsageCount, Workspace
 
+MAX_RECIPIENTS_PER_MESSAGE = 50
 NO_LIMIT = 2**31 - 1
 LENGTH = {Period.DAY: timedelta(days=1), Period.HOUR: timedelta(hours=1)}
 REFUSAL: dict[Period, type[Problem]] = {Period.DAY: DailyLimitExceeded, Period.HOUR: HourlyLimitExceeded}
@@ -59,38 +60,41 @@ class Reservation:
 
     def statements(self) -> list[Statement]:
         """One for each period that counts. Raises a Problem where more is asked for than a limit ever allows."""
-        return [self._statement(period) for period in self._periods()]
+        return [self._statement(period) for period in self.periods()]
 
     def check(self, counts: Sequence[int]) -> None:
         """Takes how many rows each statement wrote. Raises DailyLimitExceeded or HourlyLimitExceeded."""
-        for period, count in zip(self._periods(), counts, strict=True):
+        for period, count in zip(self.periods(), counts, strict=True):
             if count == 0:
-                raise self._refusal(period)
+                raise self.refusal(period)
 
-    def _periods(self) -> list[Period]:
+    def periods(self) -> list[Period]:
+        """Those that are counted."""
         if self.recipients == 0:
             return []
         return [Period.DAY] if self.limits.hourly is None else [Period.DAY, Period.HOUR]
 
-    def _statement(self, period: Period) -> Statement:
-        ceiling = self._ceiling(period)
-        if self.recipients > ceiling:  # the first INSERT of a period has no row to compare with
-            raise self._refusal(period)
-        start = _database_time(_start(period, self.now))
-        return COUNT, [_database_id(self.workspace_id), period.value, start, self.recipients, ceiling]
-
-    def _ceiling(self, period: Period) -> int:
+    def ceiling(self, period: Period) -> int:
+        """The most recipients that the period may have."""
         limit = self.limits.daily if period is Period.DAY else self.limits.hourly
         return NO_LIMIT if limit is None else limit
 
-    def _refusal(self, period: Period) -> Problem:
-        ceiling, end = self._ceiling(period), _start(period, self.now) + LENGTH[period]
+    def refusal(self, period: Period) -> Problem:
+        """For who finds that the period has had as many."""
+        ceiling, end = self.ceiling(period), _start(period, self.now) + LENGTH[period]
         return REFUSAL[period](
             f"The limit of {ceiling} recipients per {period.value} is used up; it starts anew when the "
             f"{period.value} (UTC) ends. Ask the operator of this server for a higher one.",
             details={"limit": ceiling, "period": period.value},
             retry_after_seconds=int((end - self.now).total_seconds()) + 1,
         )
+
+    def _statement(self, period: Period) -> Statement:
+        ceiling = self.ceiling(period)
+        if self.recipients > ceiling:  # the first INSERT of a period has no row to compare with
+            raise self.refusal(period)
+        start = _database_time(_start(period, self.now))
+        return COUNT, [_database_id(self.workspace_id), period.value, start, self.recipients, ceiling]
 
 
 def usage(workspace: Workspace) -> Usage:
@@ -110,6 +114,13 @@ def room(workspace_id: UUID, limits: Limits) -> int:
     daily = NO_LIMIT if limits.daily is None else limits.daily - used[Period.DAY]
     hourly = NO_LIMIT if limits.hourly is None else limits.hourly - used[Period.HOUR]
     return max(0, min(daily, hourly))
+
+
+def used_up(workspace_id: UUID, limits: Limits) -> Problem | None:
+    """What any request would be refused with now; None where there is room for one more recipient."""
+    asked = Reservation(workspace_id, 1, limits, clock.now())
+    used = _used(workspace_id, asked.now)
+    return next((asked.refusal(period) for period in asked.periods() if used[period] >= asked.ceiling(period)), None)
 
 
 def _used(workspace_id: UUID, now: datetime) -> dict[Period, int]:

@@ -7,6 +7,8 @@ from django.db import models
 
 from apps.core.ids import new_id
 
+MAX_SENDER = 500
+
 
 class Tier(models.TextChoices):
     SANDBOX = "sandbox"
@@ -76,7 +78,7 @@ class Workspace(models.Model):
     daily_limit = models.PositiveIntegerField(null=True, blank=True, help_text="Empty: the tier's limit.")
     hourly_limit = models.PositiveIntegerField(null=True, blank=True, help_text="Empty: no limit.")
     default_sender = models.CharField(
-        max_length=500,
+        max_length=MAX_SENDER,
         blank=True,
         help_text="Who sends where a request names nobody: address, or name and address in angle brackets.",
     )

@@ -1,15 +1,44 @@
 """What can be done with workspaces and operators."""
 
-from apps.core.errors import Conflict
-from apps.workspaces.models import User, Workspace
+from uuid import UUID
+
+from apps.core.errors import Conflict, Invalid
+from apps.protocols.address import AddressError, Mailbox, parse_mailbox
+from apps.workspaces.models import MAX_SENDER, User, Workspace
 
 
-def create_workspace(slug: str, *, name: str = "", tier: str = "") -> Workspace:
-    """Raises Conflict where the slug is taken."""
+def create_workspace(slug: str, *, name: str = "", tier: str = "", default_sender: str | None = None) -> Workspace:
+    """Raises Invalid where nobody can send as the default sender, and Conflict where the slug is taken."""
+    if default_sender is not None:
+        check_sender(default_sender)
     if Workspace.objects.filter(slug=slug).exists():
         raise Conflict(f"There is already a workspace {slug}.")
     fields = {"tier": tier} if tier else {}
-    return Workspace.objects.create(slug=slug, name=name or slug, **fields)
+    return Workspace.objects.create(slug=slug, name=name or slug, default_sender=default_sender or "", **fields)
+
+
+def check_sender(text: str) -> None:
+    """Whether this can be a default sender: an address, or a name and an address. Raises Invalid."""
+    if len(text) > MAX_SENDER:
+        raise Invalid({"default_sender": [f"may have at most {MAX_SENDER} characters"]})
+    try:
+        parse_mailbox(text)
+    except AddressError as error:
+        raise Invalid({"default_sender": [error.reason]}) from error
+
+
+def default_sender(workspace_id: UUID) -> Mailbox:
+    """Who sends where a request names nobody. Raises Invalid where the workspace has no such sender."""
+    text = Workspace.objects.values_list("default_sender", flat=True).get(pk=workspace_id)
+    if not text:
+        raise Invalid({"from": ["name a sender; this workspace has no default one"]})
+    return parse_mailbox(text)
+
+
+def offer_default_sender(workspace: Workspace, text: str) -> bool:
+    """Sets the default sender where there is none, and so keeps what an operator has set. Raises Invalid."""
+    check_sender(text)
+    return Workspace.objects.filter(pk=workspace.pk, default_sender="").update(default_sender=text) == 1
 
 
 def test_workspace_of(workspace: Workspace) -> Workspace:

@@ -255,3 +255,41 @@ def test_the_operators_limit_is_the_most(api: Api) -> None:
 
     assert session["max_bytes"] == 10
     assert put(session["url"], b"x" * 11).status == 413
+
+
+def test_a_session_is_sent_three_times_its_size_at_most(api: Api) -> None:
+    session = open_session(api, mode="chunked", max_bytes=10)
+    for number in range(3):
+        assert put_part(session["url"], 1, b"%010d" % number).status == 200
+    before = stored.everything()
+
+    answer = put_part(session["url"], 1, b"x")
+
+    assert (answer.status, answer.code) == (409, "invalid_state")
+    assert stored.everything() == before
+    assert complete(api, session).data["checksum_sha256"] == sha256(b"%010d" % 2)
+
+
+@pytest.mark.parametrize("mode", ["single", "chunked"])
+def test_an_upload_whose_asset_was_deleted_does_not_say_that_it_is_stored(api: Api, mode: str) -> None:
+    session = open_session(api, mode=mode)
+    if mode == "single":
+        put(session["url"], b"hello")
+    else:
+        put_part(session["url"], 1, b"hello")
+        complete(api, session)
+    asset_id = str(Asset.objects.across_workspaces().get().pk)
+    api.delete(f"{ASSETS}/{asset_id}")
+
+    again = put(session["url"], b"hello") if mode == "single" else complete(api, session)
+
+    assert (again.status, again.code) == (409, "invalid_state")
+
+
+def test_metadata_that_no_answer_could_hold_is_refused(api: Api) -> None:
+    before = stored.everything()
+
+    answer = api.post(SESSIONS, {"metadata": {"n": 2**70}})
+
+    assert (answer.status, list(answer.fields)) == (400, ["metadata"])
+    assert stored.everything() == before

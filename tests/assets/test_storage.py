@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from unittest.mock import patch
 
 import pytest
@@ -13,8 +14,9 @@ from django.core.files.storage import storages
 from django.test import override_settings
 
 from apps.assets import checks
+from apps.assets.models import Asset
 from apps.assets.services import blobs
-from apps.assets.storage import PrivateFolderStorage
+from apps.assets.storage import RESERVE, PrivateFolderStorage
 from apps.core import clock
 from stackshift_mail.env import asset_storage
 from tests.assets.calls import ASSETS, SESSIONS, download, put_part, sha256, upload
@@ -95,6 +97,16 @@ def test_a_write_that_fails_leaves_neither_half_a_file_nor_a_temporary_one(tmp_p
 
     assert files_in(tmp_path) == ["a/b"]
     assert (tmp_path / "a/b").read_bytes() == b"old"
+
+
+def test_the_last_of_a_disk_is_left_to_the_mail(api: Api, folder: Path) -> None:
+    with patch("shutil.disk_usage", return_value=SimpleNamespace(free=RESERVE + 4)):
+        answer = upload(api, b"hello")
+
+    assert (answer.status, answer.code) == (503, "storage_unavailable")
+    assert int(answer.headers["Retry-After"]) > 0
+    assert files_in(folder) == []
+    assert Asset.objects.across_workspaces().count() == 0
 
 
 @pytest.fixture

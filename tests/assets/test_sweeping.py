@@ -102,3 +102,16 @@ def test_a_doomed_blob_is_not_used_again(api: Api, folder: Path) -> None:
     assert first["checksum_sha256"] == second["checksum_sha256"]
     assert Blob.objects.across_workspaces().count() == len(files_in(folder)) == 2
     assert download(second["url"]).body == b"hello"
+
+
+def test_one_file_that_cannot_be_removed_keeps_no_other(api: Api, folder: Path, frozen: time_machine.Traveller) -> None:
+    for content in (b"1", b"2", b"3"):
+        api.delete(f"{ASSETS}/{upload(api, content).data['id']}")
+    frozen.shift(timedelta(hours=2))
+    stuck = folder / files_in(folder)[0]
+    stuck.unlink()
+    (stuck / "in the way").mkdir(parents=True)
+
+    sweep()
+
+    assert Blob.objects.across_workspaces().count() == 1

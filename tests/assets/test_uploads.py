@@ -257,3 +257,13 @@ def test_scopes_of_assets_and_of_mail_are_apart(make_key_of: Any) -> None:
     assert upload(manager).status == 201
     assert [api.get(ASSETS).status for api in (manager, reader, mailer)] == [200, 200, 403]
     assert [api.get("/v1/mail/messages").status for api in (manager, reader, mailer)] == [403, 403, 200]
+
+
+def test_metadata_that_no_answer_could_hold_is_refused(api: Api) -> None:
+    before = stored.everything()
+
+    answer = upload(api, metadata='{"n": 123456789012345678901234567890}')
+
+    assert (answer.status, list(answer.fields)) == (400, ["metadata"])
+    assert stored.everything() == before
+    assert api.get(ASSETS).rows == []

@@ -10,11 +10,13 @@ from apps.keys.models import IdempotencyKey
 from apps.messages.models import Message
 from apps.workspaces.limits import usage
 from apps.workspaces.models import Workspace
+from apps.workspaces.services import set_limits
 from tests import stored
-from tests.batches.making import BATCH, batch, item, read
+from tests.batches.making import BATCH, TEMPLATE_BATCH, batch, item, read, template_batch
 from tests.client import SEND, Answer, Api, mail
 from tests.conftest import make_world
 from tests.parallel import at_once, threads
+from tests.templates.making import make_template
 
 
 def test_the_same_key_again_answers_with_the_first_batch(api: Api) -> None:
@@ -173,3 +175,26 @@ def test_batches_that_race_for_the_last_places_take_exactly_these() -> None:
     assert {answer.status for answer in answers} == {202}
     assert taken == Message.objects.of(owner.workspace.pk).count() == usage(owner.workspace).daily_used
     assert taken <= 25
+
+
+def test_a_batch_that_a_limit_refused_whole_may_come_again_with_its_key(api: Api, workspace: Workspace) -> None:
+    set_limits(workspace, daily=0)
+    refused = api.post(BATCH, batch(item(0), item(1)), Idempotency_Key="nightly")
+    assert {row["error"]["code"] for row in refused.data["items"]} == {"daily_limit_exceeded"}
+
+    set_limits(workspace, daily=10)
+    again = api.post(BATCH, batch(item(0), item(1)), Idempotency_Key="nightly")
+    once_more = api.post(BATCH, batch(item(0), item(1)), Idempotency_Key="nightly")
+
+    assert (again.status, [row["status"] for row in again.data["items"]]) == (202, ["queued"] * 2)
+    assert (once_more.status, once_more.data["id"]) == (200, again.data["id"])
+    assert Message.objects.of(workspace.pk).count() == 2
+
+
+def test_the_two_kinds_of_batches_have_keys_of_their_own(api: Api, workspace: Workspace) -> None:
+    make_template(workspace, text="Hi")
+
+    plain = api.post(BATCH, batch(item()), Idempotency_Key="nightly")
+    templated = api.post(TEMPLATE_BATCH, template_batch({"to": "a@example.com", "data": {}}), Idempotency_Key="nightly")
+
+    assert (plain.status, templated.status) == (202, 202)

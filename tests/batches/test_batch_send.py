@@ -1,5 +1,6 @@
 """A batch answers for each of its items, and what is wrong with one harms no other."""
 
+import json
 from typing import Any
 
 import pytest
@@ -168,7 +169,7 @@ def test_when_all_items_are_refused_the_batch_has_failed(api: Api, workspace: Wo
 
 
 def test_of_many_faults_of_an_item_some_are_told(api: Api) -> None:
-    answer = api.post(BATCH, batch(item(to=["x"] * 1_000)))
+    answer = api.post(BATCH, batch(item(to=["x"] * 100)))
 
     (one,) = answer.data["items"]
     assert len(one["error"]["details"]["fields"]) == 20
@@ -263,3 +264,15 @@ def test_a_domain_that_fell_meanwhile_refuses_every_item(api: Api, workspace: Wo
 
     assert {row["error"]["code"] for row in answer.data["items"]} == {"domain_not_verified"}
     assert answer.data["status"] == "failed"
+
+
+@pytest.mark.parametrize("text", ["a\\u0000b", "a\\ud800b"], ids=["NUL", "half a surrogate pair"])
+def test_a_text_that_cannot_be_stored_harms_no_other_item(api: Api, workspace: Workspace, text: str) -> None:
+    body = json.dumps(batch(item(0), item(1, subject="HERE"), item(2))).replace("HERE", text)
+
+    answer = api.post(BATCH, body.encode(), Idempotency_Key="k")
+
+    good, bad, last = answer.data["items"]
+    assert (answer.status, good["status"], last["status"]) == (202, "queued", "queued")
+    assert (bad["error"]["code"], list(bad["error"]["details"]["fields"])) == ("validation_error", ["subject"])
+    assert Message.objects.of(workspace.pk).count() == 2

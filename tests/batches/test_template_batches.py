@@ -1,15 +1,18 @@
 """A template batch renders for each recipient; what is shared stands for all, and each may have its own."""
 
+import json
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
 from apps.messages.models import Message
+from apps.messages.services import drafting
 from apps.templates.services import authoring
 from apps.workspaces.models import Workspace
 from tests import stored
 from tests.batches.making import FROM, TEMPLATE_BATCH, read, read_items, template_batch
-from tests.client import MESSAGES, Api
+from tests.client import MESSAGES, SEND, Api, mail
 from tests.factories import make_key
 from tests.templates.making import make_template
 
@@ -197,3 +200,45 @@ def test_the_same_batch_again_is_replayed_also_when_its_template_is_gone(
     second = api.post(TEMPLATE_BATCH, body, Idempotency_Key="nightly")
 
     assert (second.status, second.data) == (200, first.data)
+
+
+def test_what_is_more_than_one_request_may_make_is_refused_item_by_item(api: Api, workspace: Workspace) -> None:
+    make_template(workspace, text="{{ a }}")
+    recipients = [{"to": f"r{n}@example.com", "data": {"a": "x" * 1_000}} for n in range(4)]
+
+    with patch.object(drafting, "MAX_TOGETHER_BYTES", 1_999):
+        answer = api.post(TEMPLATE_BATCH, template_batch(*recipients))
+
+    states = [row["status"] for row in read_items(api, answer.data["id"])]
+    assert states == ["queued", "queued", "failed", "failed"]
+    assert {row["error"]["code"] for row in answer.data["items"] if row["error"]} == {"payload_too_large"}
+
+
+def test_a_request_that_takes_too_long_refuses_the_rest(api: Api, workspace: Workspace) -> None:
+    make_template(workspace, text="{{ a }}")
+    recipients = [{"to": f"r{n}@example.com", "data": {"a": "x"}} for n in range(3)]
+
+    with patch.object(drafting, "MAX_TOGETHER_SECONDS", -1):
+        answer = api.post(TEMPLATE_BATCH, template_batch(*recipients))
+
+    assert [row["error"]["code"] for row in answer.data["items"]] == ["payload_too_large"] * 3
+
+
+def test_more_attachments_than_may_be_are_not_looked_at(api: Api) -> None:
+    before = stored.everything()
+
+    answer = api.post(SEND, mail(attachments=[{}] * 10_000))
+
+    assert (answer.status, answer.fields) == (400, {"attachments": ["may have at most 10 items"]})
+    assert stored.everything() == before
+
+
+def test_what_is_told_of_a_refusal_is_bounded(api: Api, workspace: Workspace) -> None:
+    names = [f"{'n' * 280}{number}" for number in range(400)]
+    make_template(workspace, text="".join(f"{{{{ {name} }}}}" for name in names[:40]))
+
+    answer = api.post(TEMPLATE_BATCH, template_batch(*({"to": f"r{n}@example.com", "data": {}} for n in range(5))))
+
+    for row in answer.data["items"]:
+        assert row["error"]["code"] == "missing_variables"
+        assert len(json.dumps(row["error"])) < 9_000

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import Page, expect
 
-from apps.scheduled.services.dispatch import dispatch_due
+from apps.scheduled.tasks import dispatch
 from apps.workspaces.models import Workspace
 from apps.workspaces.services import switch
 from tests.browser.conftest import DESKTOP, PHONE, keep_screenshot
@@ -27,10 +27,10 @@ def test_it_is_looked_at_sent_now_and_canceled(
         make_scheduled(shop, later(at(timedelta(days=n)), subject=f"Reminder {n}")) for n in (1, 2, 3)
     )
     bring_due(shop, sent)
-    dispatch_due()
+    dispatch()
     switch(shop, Workspace.Status.SUSPENDED)
     bring_due(shop, refused)
-    dispatch_due()
+    dispatch()
 
     page.goto(LIST)
     expect(page.get_by_text("The workspace may not send.")).to_be_visible()

@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.files.storage import storages
+from django.test import override_settings
 
 from apps.delivery.services.drain import drain
+from stackshift_mail.env import asset_storage
 from tests.conftest import environment_of_the_database
 from tests.factories import make_key, make_workspace
 from tests.fakes.dns_server import DnsServer
@@ -49,7 +52,7 @@ class Client:
             text=True,
         )
 
-    def __call__(self, name: str, *positional: Any, **named: Any) -> Any:
+    def __call__(self, name: str, /, *positional: Any, **named: Any) -> Any:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps([name, positional, named]) + "\n")
@@ -123,6 +126,8 @@ def connect(server: Platform, key: str) -> Iterator[Callable[..., Client]]:
 
 
 @pytest.fixture
-def deliver() -> Callable[[], None]:
-    """Delivers what is due into the inboxes of the capture transport."""
-    return lambda: drain(until_idle=True)
+def deliver(server: Platform) -> Iterator[Callable[[], None]]:
+    """Delivers what is due into the inboxes of the capture transport, with the files that the server keeps."""
+    place = asset_storage("", server.folder / "assets")
+    with override_settings(STORAGES={**storages.backends, "assets": place}):
+        yield lambda: drain(until_idle=True)

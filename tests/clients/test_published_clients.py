@@ -138,7 +138,7 @@ def test_refusals_arrive_as_the_clients_own_error(connect: Callable[..., Client]
     assert refusal(stranger, "limits.get")[:2] == (401, "unauthorized")
 
 
-def refusal(client: Client, name: str, *positional: Any, **named: Any) -> tuple[int, str | None, Any]:
+def refusal(client: Client, name: str, /, *positional: Any, **named: Any) -> tuple[int, str | None, Any]:
     with pytest.raises(ApiError) as caught:
         client(name, *positional, **named)
     assert caught.value.message

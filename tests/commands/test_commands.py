@@ -6,9 +6,12 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from apps.core.errors import Invalid
 from apps.keys.models import ApiKey
 from apps.keys.services import authenticate
+from apps.protocols.address import Mailbox
 from apps.workspaces.models import User, Workspace
+from apps.workspaces.services import default_sender, offer_default_sender
 from tests.factories import make_workspace
 
 
@@ -32,6 +35,45 @@ def test_a_bad_slug_is_refused(slug: str) -> None:
     with pytest.raises(CommandError, match="lower-case letters"):
         run("create_workspace", slug)
     assert not Workspace.objects.exists()
+
+
+@pytest.mark.django_db
+def test_a_workspace_is_made_with_a_default_sender() -> None:
+    run("create_workspace", "shop", "--default-sender", "The shop <hello@Shop.example>")
+    assert default_sender(Workspace.objects.get().pk) == Mailbox("hello@shop.example", "The shop")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("sender", "reason"),
+    [
+        ("", "default_sender: The address is empty"),
+        ("Shop", "default_sender: The address must hold exactly one @"),
+        ("<hello@shop.example>", "default_sender: Write the address alone"),
+        ("Shop <hello@shop.example> <hello@shop.example>", "default_sender: "),
+        ("Shop\r\nBcc <hello@shop.example>", "default_sender: The name cannot be used"),
+        (f"{'x' * 500} <hello@shop.example>", "default_sender: may have at most 500 characters"),
+    ],
+)
+def test_a_bad_default_sender_is_refused(sender: str, reason: str) -> None:
+    with pytest.raises(CommandError, match=reason):
+        run("create_workspace", "shop", "--default-sender", sender)
+    assert not Workspace.objects.exists()
+
+
+@pytest.mark.django_db
+def test_a_default_sender_is_offered_only_where_there_is_none() -> None:
+    workspace = make_workspace("shop")
+    assert offer_default_sender(workspace, "Demo <hello@demo.example>")
+    assert not offer_default_sender(workspace, "Other <other@demo.example>")
+    assert default_sender(workspace.pk) == Mailbox("hello@demo.example", "Demo")
+
+
+@pytest.mark.django_db
+def test_who_has_no_default_sender_is_told_to_name_one() -> None:
+    with pytest.raises(Invalid) as refusal:
+        default_sender(make_workspace("shop").pk)
+    assert list(refusal.value.details["fields"]) == ["from"]
 
 
 @pytest.mark.django_db

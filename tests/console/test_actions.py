@@ -298,6 +298,15 @@ def test_a_workspace_with_a_bad_slug_is_refused(slug: str, console: Client, shop
     assert Workspace.objects.count() == 1
 
 
+def test_a_default_sender_is_one_that_can_send(console: Client, shop: Workspace) -> None:
+    page = f"/admin/workspaces/workspace/{shop.pk}/change/"
+    data = {"name": "Shop", "tier": "business", "status": "active"}
+    assert errors(console.post(page, data | {"default_sender": "Shop <hello>"}))
+    assert console.post(page, data | {"default_sender": "Shop <hello@shop.example>"}).status_code == 302
+    shop.refresh_from_db()
+    assert shop.default_sender == "Shop <hello@shop.example>"
+
+
 def test_a_user_is_added_and_signs_in_by_address(console: Client, client: Client) -> None:
     data = {"email": "New@Example.com", "name": "", "password1": "correct-horse-2", "password2": "correct-horse-2"}
     assert console.post("/admin/workspaces/user/add/", data).status_code == 302

@@ -50,8 +50,11 @@ def test_ready_with_a_worker_and_nothing_due(client: Client, shop: Workspace) ->
     assert ready(client) == (200, {"database": True, "migrations": True, "workers": True})
 
 
-def test_not_ready_without_a_worker(client: Client, shop: Workspace) -> None:
+def test_not_ready_without_a_worker_which_is_no_error(
+    client: Client, shop: Workspace, caplog: pytest.LogCaptureFixture
+) -> None:
     assert ready(client) == (503, {"database": True, "migrations": True, "workers": False})
+    assert caplog.records == []
 
 
 def test_ready_while_a_worker_beats(client: Client, shop: Workspace) -> None:

@@ -13,6 +13,7 @@ from apps.core.errors import Invalid
 from apps.messages.models import Message
 from apps.workspaces.models import Workspace
 from tests.client import SEND, Api, mail
+from tests.stored import everything
 
 GOOD = json.dumps(mail()).encode()
 NOT_JSON = {
@@ -118,7 +119,7 @@ def test_repeats_no_more_than_a_hundred_characters(api: Api) -> None:
 def test_refuses_a_list_of_100_000(api: Api) -> None:
     answer = api.post(SEND, mail(to=["a@example.com"] * 100_000))
 
-    assert (answer.status, answer.fields) == (400, {"to": ["must name at most 1000 addresses"]})
+    assert (answer.status, answer.fields) == (400, {"to": ["must name at most 100 addresses"]})
 
 
 class TestMediaType:
@@ -186,3 +187,13 @@ def _padded(size: int) -> bytes:
     body: dict[str, Any] = mail(text="")
     body["text"] = "x" * (size - len(json.dumps(body)))
     return json.dumps(body).encode()
+
+
+@pytest.mark.parametrize("item", [b"0", b"[]", b'{"a":{}}'], ids=["numbers", "lists", "objects"])
+def test_refuses_more_values_than_any_request_has_before_it_looks_at_them(api: Api, item: bytes) -> None:
+    before = everything()
+
+    answer = api.post(SEND, b'{"to":[' + b",".join([item] * 200_001) + b"]}")
+
+    assert (answer.status, answer.fields) == (400, {"body": ["has more than 200,000 values"]})
+    assert everything() == before

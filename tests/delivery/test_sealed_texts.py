@@ -1,6 +1,7 @@
 """Texts that are a secret: only the recipient gets to see them, and nothing is left of them afterwards."""
 
 from datetime import timedelta
+from unittest.mock import patch
 from uuid import UUID
 
 import pytest
@@ -118,3 +119,19 @@ def test_withdrawing_ends_also_what_is_held(post: Post, world: World) -> None:
     row = Recipient.objects.of(world.owner.workspace.pk).get(pk=recipient)
     assert (row.status, row.last_error, row.next_attempt_at) == (Status.FAILED, "A newer code was sent.", None)
     assert interventions.withdraw([message.pk], reason="Again.").changed == frozenset()
+
+
+def test_a_worker_whose_clock_is_ahead_ends_nothing_before_its_time(post: Post, world: World) -> None:
+    message = sealed(world, minutes=10)
+    of_the_database = clock.database_now()  # SQLite has no clock of its own, so it gets one
+
+    with (
+        SmtpSink() as server,
+        patch.object(clock, "database_now", return_value=of_the_database),
+        patch.object(clock, "now", return_value=of_the_database + timedelta(minutes=11)),
+    ):
+        post.goes_to(server)
+        post.deliver()
+
+        assert len(server.messages) == 1
+    assert post.story(str(message.pk)).status == "sent"

@@ -1,12 +1,13 @@
 """A challenge ends once, and its mail and its text end with it."""
 
+import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import pytest
 from django.conf import LazySettings
-from django.db import connection
+from django.db import connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
 from apps.core.ids import new_id
@@ -168,6 +169,35 @@ class TestFollow:
         kinds = {query["sql"].split()[0] for query in queries}
         assert len([query for query in queries if "otp_challenge" in query["sql"]]) == 2
         assert kinds == {"SELECT"}
+
+    @pytest.mark.django_db(transaction=True)
+    def test_waits_for_nobody_and_leaves_what_somebody_has(self) -> None:
+        api = make_world().owner.api
+        busy, free = issued(api), issued(api, purpose="reset")
+        expire(busy)
+        expire(free)
+        locked, may_end = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            with transaction.atomic():
+                Message.objects.across_workspaces().filter(pk=busy["messageId"]).select_for_update().get()
+                locked.set()
+                may_end.wait(10)
+            connections.close_all()
+
+        holder = threading.Thread(target=hold)
+        holder.start()
+        locked.wait()
+        follow()
+        meanwhile = [stored_challenge(challenge).status for challenge in (busy, free)]
+        may_end.set()
+        holder.join()
+        follow()
+
+        # SQLite locks no rows, so there nobody is in the way.
+        assert meanwhile == ["pending" if connection.vendor == "postgresql" else "expired", "expired"]
+        assert_mail_is_gone(busy)
+        assert stored_challenge(busy).status == "expired"
 
     def test_what_is_too_much_for_one_round_is_done_in_the_next(
         self, api: Api, monkeypatch: pytest.MonkeyPatch

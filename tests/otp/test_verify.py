@@ -159,7 +159,7 @@ class TestWhatIsNotOpen:
 
         assert (answer.status, answer.code) == (404, "not_found")
 
-    def test_a_ended_one_is_found_by_address_as_long_as_no_newer_is_there(self, api: Api) -> None:
+    def test_an_ended_one_is_found_by_address_as_long_as_no_newer_is_there(self, api: Api) -> None:
         challenge = issued(api)
         code = code_of(challenge)
         guess(api, challenge, code)

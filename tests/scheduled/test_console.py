@@ -14,7 +14,7 @@ from apps.core.ids import first_id_at
 from apps.events.models import Event
 from apps.messages.models import Message
 from apps.scheduled.models import Scheduled
-from apps.scheduled.services.dispatch import dispatch_due
+from apps.scheduled.tasks import dispatch
 from apps.workspaces.models import User, Workspace
 from apps.workspaces.services import switch
 from tests import stored
@@ -67,7 +67,7 @@ def test_the_list_is_narrowed_to_what_stands_in_the_way(console: Client, workspa
     stuck, _waiting = make_scheduled(workspace), make_scheduled(workspace)
     bring_due(workspace, stuck)
     switch(workspace, Workspace.Status.SUSPENDED)
-    dispatch_due()
+    dispatch()
 
     assert shown(console, "?waits_for=workspace_suspended") == [stuck.pk]
     assert shown(console, "?waits_for=limit") == []
@@ -83,7 +83,7 @@ def test_it_is_found_by_ids_and_addresses(console: Client, workspace: Workspace)
     assert shown(console, "?q=bob@example.com") == [grace.pk]
     assert shown(console, "?q=ob@example.com") == []
     bring_due(workspace)
-    dispatch_due()
+    dispatch()
     Scheduled.objects.of(workspace.pk).update(recipients="\n\n")
     assert shown(console, f"?q={fresh(ada).message_id}") == [ada.pk]
     assert shown(console, "?q=bob@example.com") == [grace.pk]
@@ -107,7 +107,7 @@ def test_send_now_makes_it_due(console: Client, workspace: Workspace) -> None:
 
     assert told(response) == ["Made due now: 1."]
     assert fresh(row).send_at <= clock.database_now()
-    assert dispatch_due() == 1
+    assert dispatch() == 1
     assert fresh(row).status == "sent"
     assert record_of(row) == ["Made due now."]
 
@@ -130,7 +130,7 @@ def test_cancel_asks_first(console: Client, workspace: Workspace) -> None:
 def test_what_has_ended_stays_and_it_is_said(console: Client, workspace: Workspace, action: str) -> None:
     sent, waiting = make_scheduled(workspace), make_scheduled(workspace)
     bring_due(workspace, sent)
-    dispatch_due()
+    dispatch()
 
     response = act(console, action, sent, waiting, confirmed="1")
 

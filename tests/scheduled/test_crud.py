@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -9,7 +10,8 @@ from apps.core import clock
 from apps.events.models import Event
 from apps.messages.models import Message
 from apps.scheduled.models import Scheduled
-from apps.scheduled.services.dispatch import dispatch_due
+from apps.scheduled.services import creating
+from apps.scheduled.tasks import dispatch
 from apps.templates.services import authoring
 from apps.workspaces.models import Workspace
 from apps.workspaces.services import switch
@@ -63,7 +65,7 @@ def test_mail_for_later_is_kept_and_nothing_is_sent(api: Api, workspace: Workspa
     assert {name: made.data[name] for name in expected} == expected
     assert (made.data["wait"]["code"], made.data["wait"]["until"]) == ("not_due", send_at)
     assert Message.objects.of(workspace.pk).count() == 0
-    assert dispatch_due() == 0
+    assert dispatch() == 0
     event = Event.objects.of(workspace.pk).get()
     assert (event.type, event.resource_type, str(event.resource_id)) == (
         *("mail.scheduled.created", "scheduled"),
@@ -114,7 +116,7 @@ def test_a_template_is_taken_in_each_form_and_pinned_as_it_is_now(api: Api, work
     assert made.status == 201
     assert (made.data["kind"], made.data["payload"]) == ("template", TEMPLATE_SEND)
     assert made.data["templateVersionId"] == str(template.active_version_id)
-    assert dispatch_due() == 1
+    assert dispatch() == 1
     message = Message.objects.of(workspace.pk).get()
     assert (message.subject, message.template_version_id) == ("Hello Ada", template.active_version_id)
     assert message.template_id == template.pk
@@ -136,7 +138,7 @@ def test_mail_is_sent_though_its_template_was_deleted(api: Api, workspace: Works
     assert authoring.delete(template)
     bring_due(workspace)
 
-    assert dispatch_due() == 1
+    assert dispatch() == 1
 
     assert fresh(row).status == "sent"
     message = Message.objects.of(workspace.pk).select_related("content").get()
@@ -153,7 +155,7 @@ def test_a_canceled_one_is_never_sent(api: Api, workspace: Workspace) -> None:
     assert (canceled.status, canceled.data["status"]) == (200, "canceled")
     assert canceled.data["canceledAt"] is not None
     assert canceled.data["wait"] is None
-    assert dispatch_due() == 0
+    assert dispatch() == 0
     assert Message.objects.of(workspace.pk).count() == 0
     assert told(workspace) == ["mail.scheduled.created", "mail.scheduled.canceled"]
 
@@ -189,7 +191,7 @@ def test_what_waits_for_something_is_moved_too(api: Api, workspace: Workspace) -
     row = make_scheduled(workspace)
     switch(workspace, Workspace.Status.SUSPENDED)
     bring_due(workspace)
-    dispatch_due()
+    dispatch()
     assert fresh(row).wait_code == "workspace_suspended"
 
     moved = api.call("PATCH", f"{SCHEDULED}/{row.pk}", {"sendAt": at()})
@@ -224,7 +226,7 @@ def test_a_repeat_is_known_after_its_time_and_without_its_template(api: Api, wor
     body = {"sendAt": send_at, "template": TEMPLATE_SEND | {"idempotencyKey": "order-1"}}
     first = api.post(SCHEDULED, body)
     authoring.delete(template)
-    assert dispatch_due() == 1
+    assert dispatch() == 1
 
     again = api.post(SCHEDULED, body)
 
@@ -252,7 +254,7 @@ def test_suppressions_do_not_matter_until_its_time(api: Api, workspace: Workspac
 
     made = api.post(SCHEDULED, later())
     bring_due(workspace)
-    dispatch_due()
+    dispatch()
 
     assert made.status == 201
     shown = api.get(f"{SCHEDULED}/{made.data['id']}").data
@@ -285,7 +287,7 @@ def test_a_test_key_needs_no_domain(world: World) -> None:
     assert made.status == 201
     twin = Scheduled.objects.across_workspaces().get()
     bring_due(twin.workspace)
-    assert dispatch_due() == 1
+    assert dispatch() == 1
     assert fresh(twin).status == "sent"
     assert world.owner.api.get(SCHEDULED).rows == []
 
@@ -335,7 +337,7 @@ def test_an_attachment_has_to_be_there(api: Api) -> None:
 def test_a_message_says_which_schedule_it_came_of(api: Api, workspace: Workspace) -> None:
     row = make_scheduled(workspace)
     bring_due(workspace)
-    dispatch_due()
+    dispatch()
 
     (message,) = api.get(MESSAGES).rows
 
@@ -356,5 +358,30 @@ def test_what_is_due_says_that_it_waits_for_a_worker(api: Api, workspace: Worksp
 
     assert (shown_wait(api, row)["code"], shown_wait(api, row)["since"]) == ("queued", clock.wire_time(moment))
     due_again(row)
-    dispatch_due()
+    dispatch()
     assert shown_wait(api, row) is None
+
+
+def test_numbers_are_given_back_as_they_came(api: Api, workspace: Workspace) -> None:
+    make_template(workspace, text="Hi")
+    sent_as = {"template": "welcome", "from": "shop@shop.example", "to": "ada@example.com", "data": {"z": 1e20, "a": 1}}
+
+    made = api.post(SCHEDULED, {"sendAt": at(), "template": sent_as})
+    read = api.get(f"{SCHEDULED}/{made.data['id']}")
+
+    assert (made.status, read.status) == (201, 200)
+    assert list(read.data["payload"]["data"].items()) == [("z", 1e20), ("a", 1)]
+
+
+def test_a_workspace_has_so_much_waiting_and_no_more(api: Api) -> None:
+    api.post(SCHEDULED, later())
+    before = stored.everything()
+
+    with patch.object(creating, "MAX_WAITING", 1):
+        many = api.post(SCHEDULED, later())
+    with patch.object(creating, "MAX_WAITING_BYTES", 10):
+        large = api.post(SCHEDULED, later())
+
+    assert {(answer.status, answer.code) for answer in (many, large)} == {(429, "scheduled_limit_exceeded")}
+    assert many.headers["Retry-After"] == "3600"
+    assert stored.everything() == before

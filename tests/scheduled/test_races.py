@@ -13,7 +13,7 @@ from apps.events.models import Event
 from apps.messages.models import Message
 from apps.scheduled.models import Scheduled
 from apps.scheduled.services import changing
-from apps.scheduled.services.dispatch import dispatch_due
+from apps.scheduled.tasks import dispatch
 from apps.workspaces.models import UsageCount, Workspace
 from tests.client import Api
 from tests.conftest import World
@@ -55,9 +55,9 @@ def test_many_dispatchers_dispatch_each_once(world: World) -> None:
     bring_due(theirs)
     workers = threads(6)
 
-    dealt_with = at_once([dispatch_due] * 4 * workers, workers=workers)
+    dealt_with = at_once([dispatch] * 4 * workers, workers=workers)
 
-    while dispatch_due():
+    while dispatch():
         pass
     assert sum(dealt_with) <= 2 * COUNT
     for workspace in (ours, theirs):
@@ -69,13 +69,11 @@ def test_each_is_either_sent_or_canceled(workspace: Workspace) -> None:
     rows = [make_scheduled(workspace) for _ in range(COUNT)]
     bring_due(workspace)
     cancels = [partial(outcome, partial(changing.cancel, workspace.pk, row.pk)) for row in rows]
-    calls: list[Callable[[], Any]] = [
-        call for pair in zip([dispatch_due] * COUNT, cancels, strict=True) for call in pair
-    ]
+    calls: list[Callable[[], Any]] = [call for pair in zip([dispatch] * COUNT, cancels, strict=True) for call in pair]
 
     answers = Counter(str(answer) for answer in at_once(calls, workers=threads(6)) if isinstance(answer, str))
 
-    while dispatch_due():
+    while dispatch():
         pass
     counts = assert_consistent(workspace)
     assert counts["sent"] + counts["canceled"] == COUNT
@@ -88,11 +86,11 @@ def test_each_is_either_sent_or_moved(workspace: Workspace) -> None:
     bring_due(workspace)
     tomorrow = Scheduled._meta.get_field("send_at").to_python(at())
     moves = [partial(outcome, partial(changing.reschedule, workspace.pk, row.pk, tomorrow)) for row in rows]
-    calls: list[Callable[[], Any]] = [call for pair in zip([dispatch_due] * COUNT, moves, strict=True) for call in pair]
+    calls: list[Callable[[], Any]] = [call for pair in zip([dispatch] * COUNT, moves, strict=True) for call in pair]
 
     answers = Counter(str(answer) for answer in at_once(calls, workers=threads(6)) if isinstance(answer, str))
 
-    while dispatch_due():
+    while dispatch():
         pass
     counts = assert_consistent(workspace)
     assert answers["done"] == counts["scheduled"]
@@ -137,8 +135,8 @@ def test_racing_for_the_last_places_of_a_limit_none_is_lost(workspace: Workspace
     bring_due(workspace, ago=timedelta(seconds=1))
     workers = threads(4)
 
-    at_once([dispatch_due] * 2 * workers, workers=workers)
-    while dispatch_due():
+    at_once([dispatch] * 2 * workers, workers=workers)
+    while dispatch():
         pass
 
     assert assert_consistent(workspace) == {"sent": COUNT // 2, "scheduled": COUNT // 2}

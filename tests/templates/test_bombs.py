@@ -5,6 +5,8 @@ One test for each limit that the engine adds to the library: an update of the li
 
 import time
 import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -16,8 +18,9 @@ from apps.templates.engine.plain_text import from_html
 from apps.templates.engine.values import check_data
 from apps.templates.errors import TemplateRenderError
 
-# Ten times and more of what they take on a slow machine; without the guard each takes seconds to hours.
-CPU_SECONDS = 1.5
+# Of this thread. Each takes a fraction of a second, and without its guard hours or all memory; which guard it was
+# that ended it is told by the reason. So the bound may be far from both, whatever machine this is and however busy.
+CPU_SECONDS = 6
 MEMORY = 40_000_000
 
 BIG = "x" * 800_000
@@ -26,16 +29,29 @@ HEAVY = [{"x": "y" * 200_000}]
 DATA: dict[str, Any] = {"big": BIG, "n": 10**39, "s": "ab " * 20_000}
 LOOP = "{% for i in (1..1000) %}"
 
-WORK = "too much work"
-VALUE = "a value is larger"
-OUTPUT = "the result is larger"
-RANGE = "a range has more"
+
+def gives(name: str) -> str:
+    """What is said of a filter whose result would be too large."""
+    return f"'{name}' would give more than 1,000,000 characters"
+
+
+NOTHING = "nothing was refused"
+WORK = "this takes too much work: use fewer or shorter loops, filters and values"
+VALUE = "a value is larger than 1,000,000 characters"
+OUTPUT = "the result is larger than 1,000,000 bytes"
+RANGE = "a range has more than 1,000 numbers"
+DIGITS = "a number has more than 40 digits"
+FORMAT = "line 1: 'date' takes a format such as '%d %B %Y'"
+OPENING = "line 1: '{}' is not closed by '{}' within 2,000 characters"
+BLANKS = "line 1: there are more than 200 blanks in a row in a tag"
+MARKUPS = "line 1: there are more than 2,000 tags and variables"
+BRACKETS = "line 1: there are more than 40 brackets in one tag"
 
 RENDERED = {
     # What libraries.md names: chained replace, ranges, reversed, doubling, dates.
-    "replace chained": ("{{ 'a'" + " | replace: 'a', 'aaaaaaaaaa'" * 40 + " }}", DATA, "'replace' would give"),
-    "replace of nothing": ("{{ big | replace: '', big }}", DATA, "'replace' would give"),
-    "replace by itself": ("{% assign a = 'aaaaaaaa' %}{{ a" + " | replace: 'a', a" * 12 + " }}", {}, "'replace'"),
+    "replace chained": ("{{ 'a'" + " | replace: 'a', 'aaaaaaaaaa'" * 40 + " }}", DATA, gives("replace")),
+    "replace of nothing": ("{{ big | replace: '', big }}", DATA, gives("replace")),
+    "replace by itself": ("{% assign a = 'aaaaaaaa' %}{{ a" + " | replace: 'a', a" * 12 + " }}", {}, gives("replace")),
     "range joined": ("{{ (1..100000000) | join }}", {}, RANGE),
     "range sorted": ("{{ (1..100000000) | sort }}", {}, RANGE),
     "range reversed": ("{{ (1..100000000) | reverse }}", {}, RANGE),
@@ -71,7 +87,11 @@ RENDERED = {
     ),
     "capture again and again": (LOOP + "{% capture a %}{{ big }}{% endcapture %}{% endfor %}", DATA, WORK),
     "assign again and again": (LOOP + "{% assign a = big %}{% endfor %}", DATA, WORK),
-    "many variables": ("".join(f"{{% assign x{n} = 'a' %}}" for n in range(1_500)), {}, "variables are assigned"),
+    "many variables": (
+        "".join(f"{{% assign x{n} = 'a' %}}" for n in range(1_500)),
+        {},
+        "more than 500 variables are assigned",
+    ),
     "concat doubling": (
         "{% assign a = r %}" + "{% assign a = a | concat: a %}" * 40,
         {"r": [1]},
@@ -82,20 +102,28 @@ RENDERED = {
         {"r": HEAVY},
         VALUE,
     ),
-    "split doubling": ("{{ big | split: '' | size }}", DATA, "'split' would give"),
-    "split by a letter": ("{{ big | split: 'x' | size }}", DATA, "'split' would give"),
-    "words": ("{{ big | truncatewords: 3 }}", DATA, "'truncatewords' would give"),
-    "join with a long separator": ("{{ r | join: s }}", {"r": ROWS, "s": "x" * 9_999}, "'join' would give"),
+    "split doubling": ("{{ big | split: '' | size }}", DATA, gives("split")),
+    "split by a letter": ("{{ big | split: 'x' | size }}", DATA, gives("split")),
+    "words": ("{{ big | truncatewords: 3 }}", DATA, gives("truncatewords")),
+    "join with a long separator": ("{{ r | join: s }}", {"r": ROWS, "s": "x" * 9_999}, gives("join")),
     "map over heavy": ("{{ r | map: 'x' | join: s }}", {"r": HEAVY * 6, "s": ","}, VALUE),
-    "numbers": ("{{ n | times: n | times: n }}", DATA, "40 digits"),
-    "numbers in texts": ("{{ '" + "9" * 1_500 + "' | times: '" + "9" * 400 + "' }}", {}, "40 digits"),
-    "a long number": ("{{ " + "9" * 1_500 + " | plus: 1 }}", {}, "40 digits"),
-    "a sum of numbers": ("{{ r | sum }}", {"r": ["9" * 4_000] * 9}, "40 digits"),
-    "a date of many digits": ("{{ '" + "9" * 1_900 + "' | date: '%Y' }}", {}, "at most 64"),
-    "a date from the data": ("{{ d | date: '%Y' }}", {"d": "9" * 5_000}, "at most 64"),
-    "a short impossible date": ("{{ '99999999999999999999' | date: '%Y' }}", {}, "failed"),
-    "a date with a width": ("{{ 0 | date: '%1000000000d' }}", {}, "a format such as"),
-    "a date with a long format": ("{{ 0 | date: s }}", DATA, "a format such as"),
+    "numbers": ("{{ n | times: n | times: n }}", DATA, DIGITS),
+    "numbers in texts": ("{{ '" + "9" * 1_500 + "' | times: '" + "9" * 400 + "' }}", {}, DIGITS),
+    "a long number": ("{{ " + "9" * 1_500 + " | plus: 1 }}", {}, DIGITS),
+    "a sum of numbers": ("{{ r | sum }}", {"r": ["9" * 4_000] * 9}, DIGITS),
+    "a date of many digits": (
+        "{{ '" + "9" * 1_900 + "' | date: '%Y' }}",
+        {},
+        "line 1: 'date' takes at most 64 characters",
+    ),
+    "a date from the data": ("{{ d | date: '%Y' }}", {"d": "9" * 5_000}, "line 1: 'date' takes at most 64 characters"),
+    "a short impossible date": (
+        "{{ '99999999999999999999' | date: '%Y' }}",
+        {},
+        "a filter failed: timestamp out of range for platform time_t",
+    ),
+    "a date with a width": ("{{ 0 | date: '%1000000000d' }}", {}, FORMAT),
+    "a date with a long format": ("{{ 0 | date: s }}", DATA, FORMAT),
     "one value many times": ("{{ big }}" * 1_000, DATA, OUTPUT),
     "one value in a loop": (LOOP + "{{ big }}{% endfor %}", DATA, OUTPUT),
     "searched in a loop": (LOOP + "{% if big contains 'y' %}{% endif %}{% endfor %}", DATA, WORK),
@@ -103,78 +131,87 @@ RENDERED = {
     "filtered in a loop": ("{% for i in r %}{{ r | where: 'n', i.n | first }}{% endfor %}", {"r": ROWS}, WORK),
     "sorted in a loop": (LOOP + "{{ r | sort: 'k' | size }}{% endfor %}", {"r": ROWS}, WORK),
     "upcase in a loop": (LOOP + "{{ big | upcase | size }}{% endfor %}", DATA, WORK),
-    "divided by nothing": ("{{ 1 | divided_by: 0 }}", {}, "divide by 0"),
-    "modulo nothing": ("{{ 1 | modulo: 0 }}", {}, "divide by 0"),
-    "round infinity": ("{{ '1e400' | round }}", {}, "failed"),
-    "base64 of nothing": ("{{ '!' | base64_decode }}", {}, ""),
-    "base64 of no text": ("{{ '/w==' | base64_decode }}", {}, "failed"),
-    "sort of mixed": ("{{ r | sort }}", {"r": [1, "a", None]}, "can't sort"),
-    "compare of mixed": ("{% if a < b %}{% endif %}", {"a": 1, "b": [1]}, "not supported"),
+    "divided by nothing": ("{{ 1 | divided_by: 0 }}", {}, "line 1: divided_by: can't divide by 0"),
+    "modulo nothing": ("{{ 1 | modulo: 0 }}", {}, "line 1: modulo: can't divide by 0"),
+    "round infinity": ("{{ '1e400' | round }}", {}, "a filter failed: cannot convert float infinity to integer"),
+    "base64 of nothing": ("{{ '!' | base64_decode }}", {}, NOTHING),
+    "base64 of no text": (
+        "{{ '/w==' | base64_decode }}",
+        {},
+        "a filter failed: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte",
+    ),
+    "sort of mixed": ("{{ r | sort }}", {"r": [1, "a", None]}, "can't sort sequence"),
+    "compare of mixed": (
+        "{% if a < b %}{% endif %}",
+        {"a": 1, "b": [1]},
+        "line 1: '<' and '>' are not supported between 'int' and 'list'",
+    ),
 }
 READ = {
-    "openings of variables": ("{{" * 100_000, "is not closed"),
-    "openings of tags": ("{%" * 100_000, "is not closed"),
-    "blanks in a variable": ("{{" + " " * 200_000 + "}}", "is not closed"),
-    "many blanks in variables": (("{{" + " " * 1_900 + "a }}") * 130, "blanks in a row"),
-    "many blanks in tags": (("{% if" + " " * 1_900 + "a %}") * 130, "blanks in a row"),
-    "raw never closed": ("{% raw %}" * 20_000, "is never closed"),
-    "comments in comments": ("{% comment %}" * 20_000, "is never closed"),
-    "blocks in blocks": ("{% if a %}" * 1_500, "nesting"),
-    "many tags": ("{% if a %}{% endif %}" * 1_500, "more than 2,000 tags"),
-    "many variables": ("".join(f"{{{{ a{n} }}}}" for n in range(1_999)), "500 different variables"),
-    "ten thousand and one variables": ("{{ a }}" * 10_001, "more than 2,000 tags"),
-    "paths in paths": ("{{ a" + "[a" * 600 + "]" * 600 + " }}", "brackets"),
-    "parentheses": ("{{ " + "(" * 1_900 + " }}", "brackets"),
-    "quotes": ("{{ " + "\"'" * 900 + " }}", ""),
-    "a number of two thousand digits": ("{{ a[" + "9" * 1_900 + "] }}{{ (1.." + "9" * 1_900 + ") }}", None),
+    "openings of variables": ("{{" * 100_000, OPENING.format("{{", "}}")),
+    "openings of tags": ("{%" * 100_000, OPENING.format("{%", "%}")),
+    "blanks in a variable": ("{{" + " " * 200_000 + "}}", OPENING.format("{{", "}}")),
+    "many blanks in variables": (("{{" + " " * 1_900 + "a }}") * 130, BLANKS),
+    "many blanks in tags": (("{% if" + " " * 1_900 + "a %}") * 130, BLANKS),
+    "raw never closed": ("{% raw %}" * 20_000, "line 1: '{% raw %}' is never closed"),
+    "comments in comments": ("{% comment %}" * 20_000, "line 1: '{% comment %}' is never closed"),
+    "blocks in blocks": ("{% if a %}" * 1_500, "line 1: block nesting limit reached"),
+    "many tags": ("{% if a %}{% endif %}" * 1_500, MARKUPS),
+    "many variables": ("".join(f"{{{{ a{n} }}}}" for n in range(1_999)), "there are more than 500 different variables"),
+    "ten thousand and one variables": ("{{ a }}" * 10_001, MARKUPS),
+    "paths in paths": ("{{ a" + "[a" * 600 + "]" * 600 + " }}", BRACKETS),
+    "parentheses": ("{{ " + "(" * 1_900 + " }}", BRACKETS),
+    "quotes": ("{{ " + "\"'" * 900 + " }}", "line 1: expected end of expression, found string"),
+    "a number of two thousand digits": ("{{ a[" + "9" * 1_900 + "] }}{{ (1.." + "9" * 1_900 + ") }}", RANGE),
 }
+
+
+@contextmanager
+def cheap() -> Iterator[None]:
+    """What is done within costs no more CPU time than may be; other threads and processes do not count."""
+    began = time.thread_time()
+    yield
+    assert time.thread_time() - began < CPU_SECONDS
 
 
 def refusal_of(source: str, data: dict[str, Any], part: Part = Part.HTML) -> str:
-    """What it is refused for, after less CPU time and memory than anybody would notice."""
-    weight = check_data(data)
+    """What it is refused for."""
+    try:
+        compile_part(part, source).render(data, weight=check_data(data))
+    except TemplateRenderError as refusal:
+        return refusal.message.removeprefix(f"{part}: ")
+    return NOTHING
 
-    def outcome() -> str:
-        try:
-            compile_part(part, source).render(data, weight=weight)
-        except TemplateRenderError as refusal:
-            return refusal.message
-        return "nothing was refused"
 
-    began = time.process_time()
-    message = outcome()
-    assert time.process_time() - began < CPU_SECONDS
+def assert_is_harmless(source: str, data: dict[str, Any], reason: str) -> None:
+    """It is refused for exactly this, after less CPU time and memory than anybody would notice."""
+    with cheap():
+        assert refusal_of(source, data) == reason
     tracemalloc.start()
-    outcome()
+    refusal_of(source, data)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < MEMORY
-    assert len(message) < 400
-    return message
 
 
 @pytest.mark.parametrize("name", RENDERED)
 def test_what_is_too_much_to_render_ends_early(name: str) -> None:
-    source, data, reason = RENDERED[name]
-
-    assert reason in refusal_of(source, data)
+    assert_is_harmless(*RENDERED[name])
 
 
 @pytest.mark.parametrize("name", READ)
 def test_what_is_too_much_to_read_ends_early(name: str) -> None:
     source, reason = READ[name]
 
-    if reason is None:
-        refusal_of(source, {})
-    else:
-        assert reason in refusal_of(source, {})
+    assert_is_harmless(source, {}, reason)
 
 
-@pytest.mark.parametrize("name", [name for name in RENDERED if name not in ("a date of many digits",)][::4])
+@pytest.mark.parametrize("name", list(RENDERED)[::4])
 def test_subjects_and_texts_have_the_same_limits(name: str) -> None:
     source, data, reason = RENDERED[name]
 
-    assert reason in refusal_of(source, data, Part.TEXT)
+    with cheap():
+        assert refusal_of(source, data, Part.TEXT) == reason
 
 
 def nested(depth: int) -> list[Any]:
@@ -184,36 +221,41 @@ def nested(depth: int) -> list[Any]:
     return value
 
 
+HEAVY_DATA = "is larger than 1,500,000 characters"
+NESTED = "is nested more than 32 levels deep"
+LONG_NUMBER = "is a number of more than 40 digits; give it as a text"
+
+
 @pytest.mark.parametrize(
-    "data",
+    ("data", "field", "reason"),
     [
-        {"a": nested(40)},
-        {"a": nested(900)},
-        {"a": 10**41},
-        {"a": 10**4_000},
-        {"a": "x" * 1_500_001},
-        {"a": [None] * 60_000},
-        {"a": {f"k{number}": 1 for number in range(60_000)}},
-        {"x" * 1_500_001: 1},
-        {"a": float("inf")},
+        ({"a": nested(40)}, "data", NESTED),
+        ({"a": nested(900)}, "data", NESTED),
+        ({"a": 10**41}, "data.a", LONG_NUMBER),
+        ({"a": [1, 10**4_000]}, "data.a.1", LONG_NUMBER),
+        ({"a": "x" * 1_500_001}, "data", HEAVY_DATA),
+        ({"a": [None] * 60_000}, "data", HEAVY_DATA),
+        ({"a": {f"k{number}": 1 for number in range(60_000)}}, "data", HEAVY_DATA),
+        ({"x" * 1_500_001: 1}, "data", HEAVY_DATA),
+        ({"a": float("inf")}, "data.a", "is not a finite number"),
     ],
     ids=range(9),
 )
-def test_data_has_bounds(data: dict[str, Any]) -> None:
-    began = time.process_time()
-
-    with pytest.raises(Invalid):
+def test_data_has_bounds(data: dict[str, Any], field: str, reason: str) -> None:
+    with cheap(), pytest.raises(Invalid) as refused:
         check_data(data)
 
-    assert time.process_time() - began < CPU_SECONDS
+    assert refused.value.details == {"fields": {field: [reason]}}
 
 
 def test_a_text_that_goes_round_is_bounded() -> None:
     data: dict[str, Any] = {}
     data["a"] = data
 
-    with pytest.raises(Invalid, match="nested"):
+    with cheap(), pytest.raises(Invalid) as refused:
         check_data(data)
+
+    assert refused.value.details == {"fields": {"data": [NESTED]}}
 
 
 @pytest.mark.parametrize(
@@ -240,19 +282,19 @@ def test_a_text_that_goes_round_is_bounded() -> None:
     ids=range(17),
 )
 def test_any_html_has_a_text(html: str) -> None:
-    began = time.process_time()
+    with cheap():
+        text = from_html(html)
 
-    text = from_html(html)
-
-    assert time.process_time() - began < CPU_SECONDS
     assert len(text) < 2_000_000
 
 
 def test_html_of_too_many_tags_is_refused() -> None:
     content = Content("s", LOOP + "<b>" * 40 + "{% endfor %}", "")
 
-    with pytest.raises(Problem, match="30,000 tags"):
+    with cheap(), pytest.raises(Problem) as refused:
         content.render({})
+
+    assert refused.value.message == "html: the result has more than 30,000 tags"
 
 
 def test_an_ordinary_mail_is_far_from_every_limit() -> None:

@@ -128,7 +128,7 @@ def test_activating_asks_first_and_is_audited(console: Client, template: Templat
     assert row.active_version is not None
     assert row.active_version.number == 1
     entry = LogEntry.objects.get(object_id=str(template.pk))
-    assert (entry.user, entry.change_message) == (staff, "Version 1 is active from now on.")
+    assert (entry.user, entry.change_message) == (staff, "Version 1 goes out from now on.")
     console.post(address)
     assert LogEntry.objects.filter(object_id=str(template.pk)).count() == 1
 

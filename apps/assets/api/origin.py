@@ -2,7 +2,6 @@
 
 import hmac
 import re
-from collections.abc import Iterator
 from typing import Any
 
 from django.http import FileResponse, HttpResponse
@@ -16,7 +15,7 @@ from apps.assets.api.forms import check_length
 from apps.assets.api.serializers import SHA256, show_asset, show_part
 from apps.assets.models import OCTETS, UploadSession, Visibility
 from apps.assets.services import links, sessions
-from apps.assets.services.receiving import CHUNK, Received, receive
+from apps.assets.services.receiving import Received, chunks_of, receive
 from apps.core import inert
 from apps.core.errors import Invalid
 
@@ -92,7 +91,7 @@ def _receive(request: Request, session: UploadSession) -> Received:
     if wanted is not None and not SHA256.fullmatch(wanted):
         raise Invalid({"X-Content-SHA256": ["must be a SHA-256 as 64 hexadecimal digits"]})
     check_length(request.META, 0, session.max_bytes)
-    received = receive(_body(request), session.max_bytes, name="body")
+    received = receive(chunks_of(request._request), session.max_bytes, name="body")
     if received.size != int(request.META.get("CONTENT_LENGTH") or received.size):
         received.close()
         raise Invalid({"body": ["ended before its Content-Length; send it again"]})
@@ -100,10 +99,6 @@ def _receive(request: Request, session: UploadSession) -> Received:
         received.close()
         raise Invalid({"X-Content-SHA256": [f"does not fit: the bytes that came have {received.checksum}"]})
     return received
-
-
-def _body(request: Request) -> Iterator[bytes]:
-    return iter(lambda: request._request.read(CHUNK), b"")
 
 
 def _type(request: Request, session: UploadSession) -> str:

@@ -2,24 +2,20 @@
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.assets import naming
 from apps.assets.models import MAX_KEY, Asset, AssetStatus, Mode, SessionStatus, UploadPart, UploadSession, Visibility
 from apps.assets.services import links, sessions
 from apps.core.api.parsers import read
-from apps.core.api.serializers import UNKNOWN_FIELD, StrictCharField, TimeField, camel
+from apps.core.api.serializers import UNKNOWN_FIELD, DurationField, StrictCharField, TimeField, WholeNumberField, camel
 from apps.core.errors import Problem
+from apps.keys.api.fields import MAX_METADATA_BYTES, ObjectField
 
-MAX_METADATA = 16 * 1024
 SHA256 = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
-# As Go writes durations, with days besides.
-DURATION = re.compile(r"(?:([0-9]{1,7})d)?(?:([0-9]{1,7})h)?(?:([0-9]{1,7})m)?(?:([0-9]{1,7})s)?", re.ASCII)
 
 
 class BothSpellings(serializers.Serializer):
@@ -65,55 +61,11 @@ class NamedField(StrictCharField):
             raise serializers.ValidationError(str(error)) from None
 
 
-class WholeNumberField(serializers.IntegerField):
-    """DRF would take "5", 5.0 and true for whole numbers."""
-
-    def to_internal_value(self, data: Any) -> int:
-        if not isinstance(data, int) or isinstance(data, bool):
-            raise serializers.ValidationError("must be a whole number")
-        return data
-
-
-@extend_schema_field({"type": ["string", "integer"]})
-class DurationField(serializers.Field):
-    """Whole seconds, or a text such as "10m" or "1h30m"; from a minute to seven days."""
-
-    def to_internal_value(self, data: Any) -> timedelta:
-        seconds = self._seconds(data)
-        if seconds is None:
-            raise serializers.ValidationError('must be whole seconds, or a text such as "10m" or "1h30m"')
-        # Numbers beyond what a timedelta can hold are compared as numbers.
-        if not links.SHORTEST.total_seconds() <= seconds <= links.LONGEST.total_seconds():
-            raise serializers.ValidationError("must be from one minute to seven days")
-        return timedelta(seconds=seconds)
-
-    def to_representation(self, value: timedelta) -> int:
-        return int(value.total_seconds())
-
-    def _seconds(self, data: Any) -> int | None:
-        if isinstance(data, int) and not isinstance(data, bool):
-            return data
-        match = DURATION.fullmatch(data) if isinstance(data, str) and data else None
-        if match is None:
-            return None
-        return sum(int(part or 0) * unit for part, unit in zip(match.groups(), (86_400, 3_600, 60, 1), strict=True))
-
-
-@extend_schema_field({"type": "object", "additionalProperties": True})
-class MetadataField(serializers.Field):
-    """An object of the caller's; in a form it comes as JSON text."""
+class MetadataField(ObjectField):
+    """In a form the object comes as JSON text."""
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
-        if isinstance(data, str):
-            data = self._read(data)
-        if not isinstance(data, dict):
-            raise serializers.ValidationError("must be a JSON object")
-        if len(str(data)) > MAX_METADATA:
-            raise serializers.ValidationError(f"may have at most {MAX_METADATA} characters")
-        return data
-
-    def to_representation(self, value: Any) -> Any:
-        return value
+        return super().to_internal_value(self._read(data) if isinstance(data, str) else data)
 
     def _read(self, text: str) -> dict[str, Any]:
         try:
@@ -134,7 +86,7 @@ class ReplaceForm(BothSpellings):
     """The texts beside the file; what is left out stays as it is."""
 
     cache_control = NamedField(naming.cache_control, required=False, allow_blank=True)
-    metadata = MetadataField(required=False)
+    metadata = MetadataField(MAX_METADATA_BYTES)
 
 
 class UploadForm(ReplaceForm):
@@ -151,7 +103,9 @@ class SessionRequest(UploadForm):
     file_size = WholeNumberField(required=False, min_value=1)
     max_bytes = WholeNumberField(required=False, min_value=1)
     checksum_sha256 = ChecksumField(required=False)
-    expires_in = DurationField(required=False, help_text='Such as "1h"; one hour if left out.')
+    expires_in = DurationField(
+        links.SHORTEST, links.LONGEST, required=False, help_text='Such as "1h"; one hour if left out.'
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         most = min(attrs.get("max_bytes", settings.ASSET_MAX_BYTES), settings.ASSET_MAX_BYTES)
@@ -161,7 +115,9 @@ class SessionRequest(UploadForm):
 
 
 class SignedUrlRequest(BothSpellings):
-    expires_in = DurationField(required=False, help_text='Such as "10m"; ten minutes if left out.')
+    expires_in = DurationField(
+        links.SHORTEST, links.LONGEST, required=False, help_text='Such as "10m"; ten minutes if left out.'
+    )
     max_downloads = WholeNumberField(required=False, allow_null=True, min_value=1, max_value=1_000_000)
 
 

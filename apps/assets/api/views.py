@@ -27,7 +27,7 @@ from apps.assets.services import library, links, sessions
 from apps.core.errors import Invalid, NotFound
 from apps.core.ids import parse_id
 from apps.keys.api.views import WorkspaceViewSet
-from apps.keys.idempotency import Use, choose_key, fingerprint
+from apps.keys.idempotency import Use, choose_key, use_of
 
 REVISION = re.compile(r'"([0-9]{1,9})"', re.ASCII)
 TEN_MINUTES = timedelta(minutes=10)
@@ -84,7 +84,7 @@ class AssetViewSet(WorkspaceViewSet):
         asset_id, revision = parse_id(id), revision_of(request)
         if asset_id is None:
             raise NotFound
-        use = use_of(request, "asset_delete", {"id": id, "revision": revision})
+        use = _use(request, "asset_delete", {"id": id, "revision": revision})
         library.delete(self.workspace_id, asset_id, revision=revision, use=use)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -112,15 +112,15 @@ class UploadViewSet(WorkspaceViewSet):
     def get_queryset(self) -> Any:
         return super().get_queryset().filter(deleted_at=None)
 
-    @extend_schema(parameters=[IDEMPOTENCY], request=UPLOAD_FORM, responses={201: AssetResource})
+    @extend_schema(parameters=[IDEMPOTENCY], request=UPLOAD_FORM, responses={201: AssetResource, 200: AssetResource})
     def upload(self, request: Request) -> Response:
-        """Keeps one file, of at most 25 MB unless the operator allows more."""
+        """Keeps one file, of at most 25 MiB unless the operator allows more."""
         form = _form(request)
         try:
             texts = UploadForm(data=dict(form.texts))
             texts.is_valid(raise_exception=True)
             said = {"original_name": form.name, "mime_type": form.mime_type, **texts.validated_data}
-            use = use_of(request, "asset_upload", said | {"checksum": form.received.checksum})
+            use = _use(request, "asset_upload", said | {"checksum": form.received.checksum})
             made = library.upload(self.workspace_id, library.Description(**said), form.received, use=use)
         finally:
             form.received.close()
@@ -158,18 +158,21 @@ class UploadSessionViewSet(WorkspaceViewSet):
     def get_queryset(self) -> Any:
         return super().get_queryset().select_related("asset")
 
-    @extend_schema(parameters=[IDEMPOTENCY], request=SessionRequest, responses={201: SessionResource})
+    @extend_schema(
+        parameters=[IDEMPOTENCY], request=SessionRequest, responses={201: SessionResource, 200: SessionResource}
+    )
     def create(self, request: Request) -> Response:
         """The address to PUT the file to, in one piece; or in parts, below /parts/1, /parts/2 and so on."""
         command = SessionRequest(data=request.data)
         command.is_valid(raise_exception=True)
         wanted = dict(command.validated_data)
         body: Any = request.data
-        use = use_of(request, "upload_session", body)
+        use = _use(request, "upload_session", body)
         promised = {name: wanted.pop(name) for name in sessions.Promise.__dataclass_fields__ if name in wanted}
         said = {"original_name": wanted.pop("file_name", "file"), **wanted}
-        session = sessions.create(self.workspace_id, library.Description(**said), sessions.Promise(**promised), use=use)
-        return Response(show_session(session), status=status.HTTP_201_CREATED)
+        made = sessions.create(self.workspace_id, library.Description(**said), sessions.Promise(**promised), use=use)
+        code = status.HTTP_200_OK if made.is_replay else status.HTTP_201_CREATED
+        return Response(show_session(made.session), status=code)
 
     def retrieve(self, request: Request, id: str) -> Response:
         """Which parts are there, so that an upload can go on where it stopped."""
@@ -204,7 +207,7 @@ def revision_of(request: Request) -> int | None:
     return int(match[1])
 
 
-def use_of(request: Request, family: str, body: dict[str, Any]) -> Use | None:
+def _use(request: Request, family: str, body: dict[str, Any]) -> Use | None:
     key = choose_key(in_body=None, in_header=request.headers.get("Idempotency-Key"))
     caller: Any = request.user
-    return Use(caller.workspace_id, family, key, fingerprint(body)) if key is not None else None
+    return use_of(caller.workspace_id, family, key, body)

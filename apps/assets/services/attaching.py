@@ -34,7 +34,6 @@ class Found:
     size: int
     content_type: str
     checksum: str
-    name: str
 
 
 def find(workspace_id: UUID, references: Collection[Reference]) -> dict[Reference, Found | Problem]:
@@ -109,4 +108,4 @@ def _uploaded(session: UploadSession) -> Found | Problem:
 
 
 def _found(asset: Asset) -> Found:
-    return Found(asset.pk, asset.size, asset.mime_type, asset.checksum_sha256, asset.original_name)
+    return Found(asset.pk, asset.size, asset.mime_type, asset.checksum_sha256)

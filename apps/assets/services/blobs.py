@@ -2,7 +2,7 @@
 
 Writing: the blob's row and a time until which it is kept; the file, with no transaction open; then whatever refers to
 it, in a transaction that begins by taking the blob's row. Sweeping dooms a row whose time is over and that nothing
-refers to, in one conditional UPDATE of the same row; so of the two only one can win.
+refers to, with the same row taken; so of the two only one can win.
 """
 
 import logging
@@ -26,9 +26,11 @@ from apps.core import clock
 logger = logging.getLogger(__name__)
 # An upload is at an end long before, and an operator who deleted by mistake has no bytes to get back after it.
 KEEP = timedelta(hours=1)
-# Longer than any mail is under way: what a mail was accepted with is still there when the asset was replaced.
-KEEP_REPLACED = timedelta(days=4)
+# Longer than any mail is under way, which may be scheduled for 30 days ahead: what a mail was accepted with is still
+# there when the asset was replaced.
+KEEP_REPLACED = timedelta(days=34)
 SWEPT_AT_ONCE = 500
+FAILURES_IN_A_SWEEP = 20
 Result = TypeVar("Result")
 
 
@@ -93,17 +95,33 @@ def let_go(blob_id: UUID | None, *, keep: timedelta = KEEP) -> None:
 
 def sweep(now: datetime) -> int:
     """Removes blobs that nothing refers to and whose time is over; how many. Running twice at once does no harm."""
-    doomed = 0
+    doomed = failures = 0
     for blob in _unreferred().filter(keep_until__lt=now, doomed_at=None)[:SWEPT_AT_ONCE]:
-        _unreferred().filter(pk=blob.pk, keep_until__lt=now, doomed_at=None).update(doomed_at=now)
-    for blob in Blob.objects.across_workspaces().filter(doomed_at__isnull=False)[:SWEPT_AT_ONCE]:
+        _doom(blob.pk, now)
+    for blob in Blob.objects.across_workspaces().filter(doomed_at__isnull=False).order_by("?")[:SWEPT_AT_ONCE]:
         try:
             _remove(blob)
         except StorageUnavailable:
             logger.warning("the storage did not remove blob %s; it is tried again", blob.pk)
-            break
+            failures += 1
+            if failures == FAILURES_IN_A_SWEEP:  # it is the storage, and not one file
+                break
+            continue
         doomed += Blob.objects.of(blob.workspace_id).filter(pk=blob.pk).delete()[0]
     return doomed
+
+
+def _doom(blob_id: UUID, now: datetime) -> None:
+    """Marks a blob that nothing refers to.
+
+    The row is taken first and the question asked then: one statement for both would see the assets as they were before
+    it waited for an upload that has the row.
+    """
+    with transaction.atomic():
+        rows = Blob.objects.across_workspaces().filter(pk=blob_id, keep_until__lt=now, doomed_at=None)
+        taken = rows.select_for_update(skip_locked=True).first()
+        if taken is not None and _unreferred().filter(pk=blob_id).exists():
+            rows.update(doomed_at=now)
 
 
 def _claim(workspace_id: UUID, received: Received) -> Blob:

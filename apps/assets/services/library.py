@@ -10,12 +10,11 @@ from django.db.models import F
 from apps.assets.errors import StaleRevision
 from apps.assets.models import OCTETS, Asset, AssetStatus, Blob, Visibility, tag_text
 from apps.assets.services import blobs
-from apps.assets.services.once import once, take
 from apps.assets.services.receiving import Received
 from apps.core import clock
 from apps.core.errors import NotFound
 from apps.core.ids import new_id
-from apps.keys.idempotency import Use
+from apps.keys.idempotency import Use, once, take
 
 BUCKET = "default"
 
@@ -53,7 +52,7 @@ def upload(workspace_id: UUID, description: Description, received: Received, *, 
         take(use, asset.pk)
         return asset
 
-    return once(use, keep, lambda asset_id: Made(_any(workspace_id, asset_id), is_replay=True))
+    return once(use, keep, lambda earlier: Made(_any(workspace_id, earlier), is_replay=True), told_as="assetId")
 
 
 def add(description: Description, blob: Blob) -> Asset:
@@ -123,7 +122,7 @@ def delete(workspace_id: UUID, asset_id: UUID, *, revision: int | None = None, u
                 raise StaleRevision(_ready(workspace_id, asset_id).revision)
             take(use, asset_id)
 
-    once(use, remove, lambda _earlier: None)
+    once(use, remove, lambda _earlier: None, told_as="assetId")
 
 
 def _mark_deleted(workspace_id: UUID, asset_id: UUID, revision: int | None) -> bool:

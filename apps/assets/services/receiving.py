@@ -4,7 +4,7 @@ import hashlib
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import IO
+from typing import IO, Protocol
 
 from django.conf import settings
 
@@ -12,6 +12,10 @@ from apps.assets.errors import FileTooLarge
 from apps.core.errors import Invalid
 
 CHUNK = 64 * 1024
+
+
+class Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
 
 
 def _nameless_file() -> IO[bytes]:
@@ -62,5 +66,5 @@ def check_not_empty(received: Received, name: str) -> None:
         raise Invalid({name: ["has no bytes; an empty file cannot be kept"]})
 
 
-def chunks_of(stream: IO[bytes]) -> Iterator[bytes]:
+def chunks_of(stream: Readable) -> Iterator[bytes]:
     return iter(lambda: stream.read(CHUNK), b"")

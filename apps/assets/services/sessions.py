@@ -7,22 +7,23 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet, Sum
+from django.db.models import F, QuerySet, Sum
 
 from apps.assets import tokens
 from apps.assets.errors import FileTooLarge, LinkExpired, WrongState
 from apps.assets.models import Asset, Blob, Mode, SessionStatus, UploadPart, UploadSession
 from apps.assets.services import blobs
 from apps.assets.services.library import Description, add
-from apps.assets.services.once import once, take
 from apps.assets.services.receiving import Received, chunks_of, receive
 from apps.core import clock
 from apps.core.errors import Invalid, NotFound
 from apps.core.ids import new_id
-from apps.keys.idempotency import Use
+from apps.keys.idempotency import Use, once, take
 
-SHORTEST, LONGEST, USUAL = timedelta(minutes=1), timedelta(days=7), timedelta(hours=1)
+USUAL = timedelta(hours=1)
 MAX_PARTS = 1_000
+# How many times its size a session may be sent, parts that are sent again included.
+REPEATS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +37,19 @@ class Promise:
     checksum_sha256: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A session, and whether an earlier request with the same idempotency key had opened it."""
+
+    session: UploadSession
+    is_replay: bool = False
+
+
 class Lost(Exception):
     """Another request completed or canceled the session first."""
 
 
-def create(workspace_id: UUID, description: Description, promise: Promise, *, use: Use | None = None) -> UploadSession:
+def create(workspace_id: UUID, description: Description, promise: Promise, *, use: Use | None = None) -> Opened:
     """Opens a session, or finds the one that an earlier request with this key opened. Raises IdempotencyConflict."""
     row = UploadSession(
         id=new_id(),
@@ -53,13 +62,13 @@ def create(workspace_id: UUID, description: Description, promise: Promise, *, us
         **asdict(description),
     )
 
-    def open_it() -> UploadSession:
+    def open_it() -> Opened:
         with transaction.atomic():
             row.save(force_insert=True)
             take(use, row.pk)
-        return row
+        return Opened(row)
 
-    return once(use, open_it, lambda session_id: _of(workspace_id, session_id))
+    return once(use, open_it, lambda earlier: Opened(_of(workspace_id, earlier), is_replay=True), told_as="sessionId")
 
 
 def url_of(session: UploadSession) -> str | None:
@@ -93,7 +102,7 @@ def accept(session: UploadSession, received: Received, mime_type: str) -> Asset:
     Raises Invalid, LinkExpired, WrongState, StorageUnavailable.
     """
     if session.asset is not None and session.asset.checksum_sha256 == received.checksum:
-        return session.asset
+        return _still_there(session.asset)
     check_open(session)
     if session.mode != Mode.SINGLE:
         raise WrongState("This is a chunked upload session; PUT its parts to /parts/1, /parts/2 and so on.")
@@ -106,13 +115,17 @@ def accept_part(session: UploadSession, number: int, received: Received) -> Uplo
     Raises Invalid, FileTooLarge, LinkExpired, WrongState, StorageUnavailable.
     """
     check_open(session)
+    if session.taken_bytes + received.size > REPEATS * session.max_bytes:  # before anything is written
+        raise WrongState("Too much was sent again in this upload session; open a new one.")
     others = parts_of(session).exclude(number=number).aggregate(size=Sum("size"))["size"] or 0
     if others + received.size > session.max_bytes:
         raise FileTooLarge(session.max_bytes)
 
     def refer(blob: Blob) -> UploadPart:
-        if not _open(session).update(updated_at=clock.now()):  # taken, so that nobody completes it meanwhile
-            raise WrongState("This upload session is no longer open; open a new one.")
+        # The row is taken, so that nobody completes it meanwhile, and what it has cost is counted.
+        room = _open(session).filter(taken_bytes__lte=REPEATS * F("max_bytes") - blob.size)
+        if not room.update(updated_at=clock.now(), taken_bytes=F("taken_bytes") + blob.size):
+            raise WrongState("This upload session is no longer open, or too much was sent again; open a new one.")
         part, _is_new = UploadPart.objects.of(session.workspace_id).update_or_create(
             workspace_id=session.workspace_id,
             session=session,
@@ -135,7 +148,7 @@ def complete(session: UploadSession) -> Asset:
     Raises Invalid, LinkExpired, WrongState, StorageUnavailable.
     """
     if session.asset is not None:
-        return session.asset
+        return _still_there(session.asset)
     check_open(session)
     if session.mode != Mode.CHUNKED:
         raise WrongState("Nothing was uploaded yet; PUT the file to the session's url.")
@@ -177,6 +190,12 @@ def _finish(session: UploadSession, received: Received, mime_type: str) -> Asset
         if winner.asset is None or winner.asset.checksum_sha256 != received.checksum:
             raise WrongState(f"This upload session is {winner.status}; open a new one.") from None
         return winner.asset
+
+
+def _still_there(asset: Asset) -> Asset:
+    if asset.deleted_at is not None:
+        raise WrongState("The asset that came of this upload was deleted; open a new session to upload it again.")
+    return asset
 
 
 def _check_promise(session: UploadSession, received: Received) -> None:

@@ -12,24 +12,19 @@ from rest_framework.response import Response
 from apps.batches.api import requests, resources
 from apps.batches.api.filters import BatchFilters, ItemFilters
 from apps.batches.models import Batch, BatchItem, BatchType
-from apps.batches.services.accepting import FAMILY, Entry, NewBatch, accept_batch, earlier_batch
+from apps.batches.services.accepting import FAMILIES, Entry, NewBatch, accept_batch, earlier_batch
 from apps.batches.services.reading import tallies, with_states
 from apps.core.api.filters import NoFilters
 from apps.core.api.pagination import KeysetPagination, OldestFirstPagination, WholeListPagination
+from apps.core.api.parsers import StrictJSONParser
 from apps.core.errors import Problem
 from apps.core.ids import new_id
 from apps.keys import idempotency
 from apps.keys.api.views import WorkspaceViewSet
-from apps.messages.api.drafting import (
-    SEND,
-    SEND_TEMPLATE,
-    Circumstances,
-    Form,
-    check_attachments,
-    check_simulation,
-    read_orders,
-)
+from apps.keys.errors import EarlierIsGone
+from apps.messages.api.drafting import SEND, SEND_TEMPLATE, Form, check_simulation, read_orders
 from apps.messages.services.draft import Order, Origin
+from apps.messages.services.drafting import Circumstances, check_attachments
 from apps.messages.states import Lane
 from apps.templates.services import rendering
 
@@ -38,10 +33,15 @@ _BATCH, _TEMPLATE_BATCH = requests.BatchRequest(), requests.TemplateBatchRequest
 ACCEPTED = {202: resources.AcceptedBatchResource, 200: resources.AcceptedBatchResource}
 
 
+class BatchParser(StrictJSONParser):
+    each_of = ("messages", "recipients")
+
+
 class BatchSendViewSet(WorkspaceViewSet):
     """Accepts batches."""
 
     model = Batch
+    parser_classes = (BatchParser,)
     scopes = dict.fromkeys(("send", "send_template"), "mail:send")
     operation_ids = {"send": "batch.send", "send_template": "batch.sendTemplate"}
 
@@ -50,7 +50,7 @@ class BatchSendViewSet(WorkspaceViewSet):
         """Stores up to 500 messages, each with a result of its own; what is wrong with one harms no other."""
         body: Any = request.data
         data = _BATCH.run_validation(body)
-        use = self._use(request, body)
+        use = self._use(request, body, BatchType.MESSAGE)
         if use is not None and (earlier := earlier_batch(use)):
             return self._replay(earlier)
         new = NewBatch(new_id(), BatchType.MESSAGE, data.get("sender"), use=use)
@@ -62,19 +62,17 @@ class BatchSendViewSet(WorkspaceViewSet):
         body: Any = request.data
         data = _TEMPLATE_BATCH.run_validation(body)
         check_simulation(data, self.caller)
-        use = self._use(request, body)
+        use = self._use(request, body, BatchType.TEMPLATE)
         if use is not None and (earlier := earlier_batch(use)):
             return self._replay(earlier)
         template = rendering.prepare(self.workspace_id, data["template"], data.get("version_id"))
-        check_attachments(data, self.caller)
+        check_attachments(data, self.workspace_id)
         new = NewBatch(new_id(), BatchType.TEMPLATE, data.get("sender"), template, use)
         return self._accept(new, SEND_TEMPLATE, requests.recipient_bodies(body))
 
-    def _use(self, request: Request, body: Mapping[str, Any]) -> idempotency.Use | None:
+    def _use(self, request: Request, body: Mapping[str, Any], batch_type: BatchType) -> idempotency.Use | None:
         key = idempotency.choose_key(in_body=None, in_header=request.headers.get("Idempotency-Key"))
-        if key is None:
-            return None
-        return idempotency.Use(self.workspace_id, FAMILY, key, idempotency.fingerprint(body))
+        return idempotency.use_of(self.workspace_id, FAMILIES[batch_type], key, body)
 
     def _accept(self, new: NewBatch, form: Form, bodies: Sequence[Any]) -> Response:
         circumstances = Circumstances(Origin(batch_id=new.id), Lane.BULK, new.template)
@@ -88,7 +86,9 @@ class BatchSendViewSet(WorkspaceViewSet):
 
     def _replay(self, batch_id: UUID) -> Response:
         """The earlier batch as it is by now."""
-        batch = self.get_queryset().get(pk=batch_id)
+        batch = self.get_queryset().filter(pk=batch_id).first()
+        if batch is None:
+            raise EarlierIsGone
         items = with_states(BatchItem.objects.of(self.workspace_id).filter(batch=batch)).order_by("index")
         shown = resources.show_batch(resources.values_of(batch), _tallies(self.workspace_id, [batch])[batch.pk])
         shown["items"] = [_show_item(item) for item in items]

@@ -1,5 +1,6 @@
 """Accepts batches: the batch, its items and all their messages in one transaction."""
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,8 +16,6 @@ from apps.core.errors import Problem
 from apps.core.ids import new_id
 from apps.core.rows import Part
 from apps.keys import idempotency
-from apps.keys.errors import IdempotencyConflict
-from apps.keys.models import IdempotencyKey
 from apps.keys.services import Caller
 from apps.messages.services.accept import Answer, accept_many
 from apps.messages.services.draft import Order
@@ -24,9 +23,9 @@ from apps.protocols.address import Mailbox
 from apps.templates.services.rendering import Prepared
 from apps.workspaces.errors import SendingDisabled
 
-FAMILY = "batch"
+FAMILIES = {BatchType.MESSAGE: "batch", BatchType.TEMPLATE: "batch-template"}
 # What is kept of one item's refusal; a caller who gets so much wrong needs no complete list.
-MAX_FIELDS_TOLD = 20
+MAX_FIELDS_TOLD, MAX_MESSAGE, MAX_DETAILS = 20, 500, 8_000
 NO_SENDER = Mailbox("")
 
 
@@ -77,7 +76,7 @@ def accept_batch(caller: Caller, new: NewBatch, entries: Sequence[Entry]) -> Acc
     def beside(answers: Sequence[Answer]) -> list[Part]:
         # Asked again where a limit or another request came between; the last answers are those that are stored.
         made.append(_rows(caller.workspace_id, new, entries, answers))
-        return _parts(new, made[-1])
+        return _parts(new, made[-1], answers)
 
     try:
         accept_many(caller, [entry.order for entry in entries], beside=beside)
@@ -91,19 +90,23 @@ def accept_batch(caller: Caller, new: NewBatch, entries: Sequence[Entry]) -> Acc
 
 def earlier_batch(use: idempotency.Use) -> UUID | None:
     """The batch that this key made before. Raises IdempotencyConflict where another request used it."""
-    rows = IdempotencyKey.objects.of(use.workspace_id).filter(family=use.family, key=use.key)
-    found = rows.values_list("resource_id", "fingerprint").first()
-    if found is None:
-        return None
-    batch_id, fingerprint = found
-    if fingerprint != use.fingerprint:
-        raise IdempotencyConflict(details={"batchId": str(batch_id)})
-    return UUID(str(batch_id))
+    return idempotency.earlier(use, told_as="batchId")
 
 
-def _parts(new: NewBatch, accepted: AcceptedBatch) -> list[Part]:
-    taken = [(new.use, new.id)] if new.use is not None else []
+def _parts(new: NewBatch, accepted: AcceptedBatch, answers: Sequence[Answer]) -> list[Part]:
+    taken = [(new.use, new.id)] if new.use is not None and not _is_to_be_tried_again(answers) else []
     return [(Batch, [accepted.batch]), (BatchItem, accepted.items), idempotency.part(taken)]
+
+
+def _is_to_be_tried_again(answers: Sequence[Answer]) -> bool:
+    """Whether nothing was accepted for reasons that pass: the same request with its key has to have a chance later."""
+    refusals = [answer for answer in answers if isinstance(answer, Problem)]
+    return len(refusals) == len(answers) and any(is_temporary(refusal) for refusal in refusals)
+
+
+def is_temporary(refusal: Problem) -> bool:
+    """As the published clients see it (wire contract 1.5)."""
+    return refusal.status in {408, 425, 429} or refusal.status >= 500
 
 
 def _rows(workspace_id: UUID, new: NewBatch, entries: Sequence[Entry], answers: Sequence[Answer]) -> AcceptedBatch:
@@ -138,7 +141,7 @@ def _outcome(answer: Answer) -> dict[str, Any]:
         return {
             "message_id": None,
             "error_code": answer.code,
-            "error_message": answer.message,
+            "error_message": answer.message[:MAX_MESSAGE],
             "error_details": _bounded(answer.details),
             "idempotency_status": "none",
         }
@@ -153,7 +156,11 @@ def _outcome(answer: Answer) -> dict[str, Any]:
 
 def _bounded(details: Mapping[str, Any]) -> dict[str, Any]:
     """Without this, one bad body could be answered, and stored, with many times its size."""
-    fields = details.get("fields")
-    if not isinstance(fields, dict) or len(fields) <= MAX_FIELDS_TOLD:
-        return dict(details)
-    return {**details, "fields": dict(list(fields.items())[:MAX_FIELDS_TOLD])}
+    kept = {name: _shortened(value) for name, value in details.items()}
+    return kept if len(json.dumps(kept)) <= MAX_DETAILS else {}
+
+
+def _shortened(value: Any) -> Any:
+    if isinstance(value, dict):
+        return dict(list(value.items())[:MAX_FIELDS_TOLD])
+    return value[:MAX_FIELDS_TOLD] if isinstance(value, list) else value

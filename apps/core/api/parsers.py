@@ -2,8 +2,8 @@
 
 import json
 import math
-from collections.abc import Mapping
-from typing import IO, Any
+from collections.abc import Collection, Iterable, Mapping
+from typing import IO, Any, ClassVar
 
 from django.conf import settings
 from rest_framework.parsers import BaseParser
@@ -11,6 +11,9 @@ from rest_framework.parsers import BaseParser
 from apps.core.errors import Invalid, PayloadTooLarge, Problem
 
 MAX_DEPTH = 32
+# Values of any kind, objects and lists among them; a batch of 500 with fifty recipients each has some 55,000.
+MAX_VALUES = 200_000
+_CONTAINERS = (dict, list)
 
 
 class InvalidJSON(Problem):
@@ -35,6 +38,7 @@ class StrictJSONParser(BaseParser):
     """One JSON object in UTF-8, without duplicate keys, NaN, deep nesting, NUL or lone surrogates."""
 
     media_type = "application/json"
+    each_of: ClassVar[Collection[str]] = ()
 
     def parse(
         self,
@@ -47,11 +51,14 @@ class StrictJSONParser(BaseParser):
         raw = stream.read(settings.API_MAX_BODY_BYTES + 1)
         if len(raw) > settings.API_MAX_BODY_BYTES:
             raise PayloadTooLarge(f"The body may have at most {settings.API_MAX_BODY_BYTES} bytes.")
-        return read(raw)
+        return read(raw, each_of=self.each_of)
 
 
-def read(raw: bytes) -> dict[str, Any]:
-    """The object that the body holds. Raises InvalidJSON, or Invalid where a text cannot be stored."""
+def read(raw: bytes, *, each_of: Collection[str] = ()) -> dict[str, Any]:
+    """The object that the body holds. Raises InvalidJSON, or Invalid where a text cannot be stored.
+
+    `each_of` names lists whose items are judged one by one: in the place of a wrong one stands its Invalid.
+    """
     try:
         body = _DECODER.decode(raw.decode("utf-8"))
     except RecursionError:
@@ -62,10 +69,10 @@ def read(raw: bytes) -> dict[str, Any]:
         raise Invalid({"body": ["must be a JSON object"]})
     # Only escapes can smuggle NUL or half a surrogate pair into a text that decoded as UTF-8.
     escaped = b"\\u" in raw
-    for name, value in body.items():
-        _check(value, name, depth=1, check_texts=escaped)
-        if escaped:
-            _check_text(name, "body")
+    _check_size(body)
+    for name in [name for name in each_of if escaped and isinstance(body.get(name), list)]:
+        body[name] = [_refusal(item) or item for item in body[name]]
+    _check(body, check_texts=escaped)
     return body
 
 
@@ -81,27 +88,67 @@ def _check_headers(headers: Mapping[str, str]) -> None:
         raise PayloadTooLarge(f"The body may have at most {settings.API_MAX_BODY_BYTES} bytes.")
 
 
-def _check(value: Any, path: str, *, depth: int, check_texts: bool) -> None:
-    if isinstance(value, str):
-        if check_texts:
-            _check_text(value, path)
-    elif isinstance(value, dict | list):
+def _refusal(item: Any) -> Invalid | None:
+    try:
+        _check(item, check_texts=True)
+    except Invalid as problem:
+        return problem
+    return None
+
+
+def _check_size(body: Any) -> None:
+    """Before anything else looks at each value. Raises Invalid, InvalidJSON."""
+    count, level, depth = 0, [body], 0
+    while level:
+        count += sum(map(len, level))
+        if count > MAX_VALUES:
+            raise Invalid({"body": [f"has more than {MAX_VALUES:,} values"]})
         if depth > MAX_DEPTH:
             raise InvalidJSON(f"The JSON is nested too deeply: at most {MAX_DEPTH} levels.")
-        items = value.items() if isinstance(value, dict) else enumerate(value)
-        for key, item in items:
-            if check_texts and isinstance(key, str):
-                _check_text(key, path)
-            _check(item, f"{path}.{str(key)[:40]}", depth=depth + 1, check_texts=check_texts)
+        level = [item for held in level for item in _members(held) if type(item) in _CONTAINERS]
+        depth += 1
 
 
-def _check_text(text: str, path: str) -> None:
+def _members(held: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return held.values() if type(held) is dict else held
+
+
+# Where a value stands: what holds it, and its name or number in there.
+_Place = tuple["_Place | None", str | int]
+
+
+def _check(body: Any, *, check_texts: bool) -> None:
+    """Raises Invalid, which names the place."""
+    if not check_texts:
+        return
+    stack: list[tuple[Any, _Place | None]] = [(body, None)]
+    while stack:
+        value, place = stack.pop()
+        if type(value) is str:
+            _check_text(value, place)
+        elif type(value) is dict:
+            for name in value:
+                _check_text(name, place)
+            stack += [(item, (place, name)) for name, item in value.items()]
+        elif type(value) is list:
+            stack += [(item, (place, number)) for number, item in enumerate(value)]
+
+
+def _check_text(text: str, place: _Place | None) -> None:
     if "\0" in text:
-        raise Invalid({path: ["must not contain NUL characters"]})
+        raise Invalid({_path(place): ["must not contain NUL characters"]})
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise Invalid({path: ["must not contain half of a surrogate pair"]}) from None
+        raise Invalid({_path(place): ["must not contain half of a surrogate pair"]}) from None
+
+
+def _path(place: _Place | None) -> str:
+    names: list[str] = []
+    while place is not None:
+        place, name = place
+        names.append(str(name)[:40])
+    return ".".join(reversed(names)) or "body"
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from apps.core import clock
@@ -58,7 +58,7 @@ def prepare(claimed: Sequence[Holding], *, budget: int, may_exceed: bool) -> Bat
     keys, sealed = keys_of(stored)
     suppressed = suppressed_pairs({address_of(holding) for holding in holdings})
     test_workspaces = {workspace.pk for workspace in workspaces if workspace.is_test}
-    checks = _Checks(stored, keys, sealed, suspended, suppressed, test_workspaces)
+    checks = _Checks(stored, keys, sealed, suspended, suppressed, test_workspaces, clock.database_now())
     outcomes = {holding.recipient_id: checks.decline(holding) for holding in holdings}
     sendable = [holding for holding in holdings if outcomes[holding.recipient_id] is None]
     declined = [outcome for outcome in outcomes.values() if outcome is not None]
@@ -75,6 +75,7 @@ class _Checks:
     suspended: Collection[UUID]
     suppressed: Collection[tuple[UUID, str]]
     test_workspaces: Collection[UUID]
+    now: datetime
 
     def decline(self, holding: Holding) -> Outcome | None:
         """Why it does not go out now; None: it may."""
@@ -84,7 +85,7 @@ class _Checks:
     def _ended(self, holding: Holding, message: Message) -> Outcome | None:
         if address_of(holding) in self.suppressed:
             return Outcome(holding, Status.SUPPRESSED, error="The recipient was suppressed after acceptance.")
-        if message.expires_at is not None and message.expires_at <= clock.now():
+        if message.expires_at is not None and message.expires_at <= self.now:
             return Outcome(holding, Status.FAILED, error=EXPIRED)
         return None
 
@@ -98,7 +99,7 @@ class _Checks:
             return wait(holding, WaitCode.DOMAIN_NOT_VERIFIED, message.from_email.rpartition("@")[2])
         if item.missing:
             return wait(holding, WaitCode.ATTACHMENT_MISSING, ", ".join(item.missing))
-        if schedule_of(holding.lane).has_outlived(clock.now() - holding.queued_at):
+        if schedule_of(holding.lane).has_outlived(self.now - holding.queued_at):
             # Held, or no worker ran. A code is of no use by now, and a signature expires (compose.py).
             return Outcome(holding, Status.FAILED, error=too_old(holding))
         return None

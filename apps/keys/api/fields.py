@@ -3,12 +3,14 @@
 from typing import Any
 
 import orjson
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.core.api.serializers import StrictCharField
 from apps.protocols.text import TextError, check_text, check_visible_order
 
-MAX_DATA_BYTES = 256_000
+# Of the values for a template, and of what a caller keeps with its own rows.
+MAX_DATA_BYTES, MAX_METADATA_BYTES = 256_000, 16_000
 
 
 class LineField(StrictCharField):
@@ -44,11 +46,13 @@ class BodyField(StrictCharField):
         return text
 
 
-class DataField(serializers.JSONField):
-    """The values for a template's variables: an object, with whatever names the caller likes."""
+@extend_schema_field({"type": "object", "additionalProperties": True})
+class ObjectField(serializers.Field):
+    """An object of the caller's, with whatever names it likes; at most so many bytes as JSON."""
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, max_bytes: int, **kwargs: Any) -> None:
         super().__init__(**{"required": False, **kwargs})
+        self.max_bytes = max_bytes
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         if not isinstance(data, dict):
@@ -57,9 +61,12 @@ class DataField(serializers.JSONField):
             size = len(orjson.dumps(data))
         except TypeError:
             raise serializers.ValidationError("holds a number that does not fit into 64 bits") from None
-        if size > MAX_DATA_BYTES:
-            raise serializers.ValidationError(f"may have at most {MAX_DATA_BYTES} bytes as JSON")
+        if size > self.max_bytes:
+            raise serializers.ValidationError(f"may have at most {self.max_bytes} bytes as JSON")
         return data
+
+    def to_representation(self, value: Any) -> Any:
+        return value
 
 
 def _check(text: str, *, multiline: bool) -> None:

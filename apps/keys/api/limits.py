@@ -12,10 +12,8 @@ from apps.core.api.serializers import TimeField, WireSerializer
 from apps.keys.api.permissions import ANY
 from apps.keys.api.views import WorkspaceViewSet
 from apps.keys.models import ApiKey
-from apps.workspaces.limits import usage
+from apps.workspaces.limits import MAX_RECIPIENTS_PER_MESSAGE, usage
 from apps.workspaces.models import Tier, Workspace
-
-MAX_RECIPIENTS_PER_MESSAGE = 50
 
 
 class LimitsResource(WireSerializer):

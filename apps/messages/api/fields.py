@@ -8,6 +8,7 @@ from rest_framework import serializers
 from apps.core.api.serializers import UNKNOWN_FIELD
 from apps.protocols.address import AddressError, Mailbox, mailbox, parse_mailbox
 from apps.protocols.mime import HeaderError, check_headers
+from apps.workspaces.limits import MAX_RECIPIENTS_PER_MESSAGE
 
 ADDRESS = {
     "oneOf": [
@@ -20,7 +21,8 @@ ADDRESS = {
         },
     ]
 }
-MAX_LISTED = 1_000
+# More than a message may have: the same address may be named more than once.
+MAX_LISTED = 2 * MAX_RECIPIENTS_PER_MESSAGE
 
 
 def read_mailbox(data: Any) -> Mailbox:

@@ -5,12 +5,12 @@ from typing import Any
 from django.core.validators import validate_slug
 from rest_framework import serializers
 
-from apps.core.api.serializers import StrictBooleanField, StrictCharField, WireSerializer
-from apps.keys.api.fields import BodyField, DataField, LineField
+from apps.core.api.serializers import BoundedListField, StrictBooleanField, StrictCharField, WireSerializer
+from apps.keys.api.fields import MAX_DATA_BYTES, BodyField, LineField, ObjectField
 from apps.messages.api.fields import AddressField, AddressListField, HeadersField, TextMapField
+from apps.messages.services.draft import MAX_SUBJECT
 from apps.protocols.mime_attachments import AttachmentError, check_content_type, check_filename
 
-MAX_SUBJECT = 998
 MAX_ATTACHMENTS = 10
 SCENARIOS = ("delivered", "delayed", "bounced", "complained")
 
@@ -64,7 +64,7 @@ class EnvelopeFields(WireSerializer):
     bcc = AddressListField(required=False, allow_null=True)
     reply_to = AddressField(required=False, allow_null=True)
     idempotency_key = StrictCharField(required=False, allow_null=True, allow_blank=True)
-    attachments = serializers.ListField(child=AttachmentRequest(), required=False, max_length=MAX_ATTACHMENTS)
+    attachments = BoundedListField(child=AttachmentRequest(), required=False, max_length=MAX_ATTACHMENTS)
     headers = HeadersField(required=False, max_items=50, max_name=60, max_text=998)
     tags = TextMapField(required=False, max_items=50, max_name=128, max_text=512)
     stream = StrictCharField(required=False, max_length=80, validators=[validate_slug])
@@ -94,7 +94,7 @@ class TemplateFields(EnvelopeFields):
     """A message made by a template; without `from` the workspace's default sender sends it."""
 
     version_id = StrictCharField(required=False, allow_null=True, max_length=36)
-    data = DataField()  # type: ignore[assignment]  # a wire name that Serializer has too
+    data = ObjectField(MAX_DATA_BYTES)  # type: ignore[assignment]  # a wire name that Serializer has too
 
     def get_fields(self) -> dict[str, serializers.Field]:
         sender = AddressField(source="sender", required=False, allow_null=True)
@@ -111,7 +111,7 @@ class TestSendRequest(WireSerializer):
     """A template with sample data, sent to see what it looks like."""
 
     to = AddressListField()
-    data = DataField()  # type: ignore[assignment]  # a wire name that Serializer has too
+    data = ObjectField(MAX_DATA_BYTES)  # type: ignore[assignment]  # a wire name that Serializer has too
     version_id = StrictCharField(required=False, allow_null=True, max_length=36)
     simulation = SimulationRequest(required=False)
 

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -14,9 +13,7 @@ from rest_framework.response import Response
 
 from apps.core.api.filters import NoFilters
 from apps.core.api.pagination import KeysetPagination, OldestFirstPagination
-from apps.core.rows import Part
 from apps.events.models import Event
-from apps.events.services import rows_of
 from apps.keys.api.views import WorkspaceViewSet
 from apps.messages import story
 from apps.messages.api import resources
@@ -25,8 +22,7 @@ from apps.messages.api.filters import MessageFilters, TimelineFilters
 from apps.messages.api.requests import SendRequest, TemplateSendRequest, TestSendRequest
 from apps.messages.models import Attachment, Attempt, Bounce, Message, Recipient
 from apps.messages.services.accept import accept
-from apps.messages.services.draft import Accepted, Order
-from apps.templates.services.happenings import test_sent
+from apps.messages.services.testing import send_test
 from apps.templates.services.rendering import prepare
 
 # One for all requests: they keep nothing, and building their fields costs more than using them.
@@ -59,8 +55,8 @@ class SendViewSet(WorkspaceViewSet):
         body: Any = request.data
         _TEST_SEND.run_validation(body)
         order = read_order(SEND_TEMPLATE, {**body, "template": id}, self.caller)
-        accepted = accept(self.caller, order, beside=partial(_test_sent, self.workspace_id, order))
-        answer = resources.TestSentResource(accepted).data
+        draft: Any = order.draft  # without a key, what is wrong with it was raised
+        answer = resources.TestSentResource(send_test(self.caller, draft)).data
         return Response(answer, status=status.HTTP_202_ACCEPTED)
 
     def _accept(self, request: Request, form: Form) -> Response:
@@ -69,15 +65,6 @@ class SendViewSet(WorkspaceViewSet):
         accepted = accept(self.caller, order)
         answer = _ACCEPTED.to_representation(accepted)
         return Response(answer, status=status.HTTP_200_OK if accepted.is_replay else status.HTTP_202_ACCEPTED)
-
-
-def _test_sent(workspace_id: UUID, order: Order, accepted: Accepted) -> list[Part]:
-    """The event beside the message of a test."""
-    draft: Any = order.draft
-    recipients = [addressee.mailbox.email for addressee in draft.recipients]
-    origin = draft.origin
-    event = test_sent(workspace_id, origin.template_id, origin.template_version_id, accepted.message_id, recipients)
-    return [(Event, rows_of([event], at=accepted.created_at))]
 
 
 class MessageViewSet(WorkspaceViewSet):

@@ -8,22 +8,19 @@ from uuid import UUID
 from django.db import IntegrityError, connection, transaction
 
 from apps.core import clock
-from apps.core.errors import Invalid, Problem
+from apps.core.errors import Problem
 from apps.core.rows import Part, insert_all
-from apps.domains.errors import DomainNotVerified
-from apps.domains.services.sending import require_verified
 from apps.keys import idempotency
+from apps.keys.errors import EarlierIsGone
 from apps.keys.services import Caller
 from apps.messages.models import Message, Recipient
-from apps.messages.services.admission import Admission, ask
+from apps.messages.services.admission import Admission, ask, sender_domain
 from apps.messages.services.draft import Accepted, Draft, Order
 from apps.messages.services.new_rows import NewMessage, new_message, parts_of
 from apps.messages.states import Status
 from apps.workspaces import limits
 from apps.workspaces.errors import DailyLimitExceeded, HourlyLimitExceeded, SendingDisabled
 
-# `bounces.` and the domain have to fit into a name of 253 octets.
-LONGEST_DOMAIN = 245
 # How often a limit may turn out to be used up by others while we fit into what is left of it.
 MOST_FITTINGS = 30
 
@@ -107,12 +104,12 @@ class _Plan:
     def _answer(self, place: int, order: Order) -> Answer:
         try:
             if order.use is not None and (found := self._earlier.get(order.use.key)):
-                return self._replayed(idempotency.check_same(order.use, found))
+                return self._replayed(idempotency.check_same(order.use, found, told_as="messageId"))
             if isinstance(order.draft, Problem):
                 raise order.draft
             if self.caller.is_suspended:
                 raise SendingDisabled
-            domain_id = _sender_domain(self.caller, order.draft.sender.domain, self.admission)
+            domain_id = sender_domain(self.caller, order.draft.sender.domain, self.admission)
         except Problem as problem:
             return problem
         suppressed = self.admission.suppressed
@@ -126,7 +123,9 @@ class _Plan:
         return message.answer
 
     def _replayed(self, message_id: UUID) -> Accepted:
-        earlier = self._own.get(message_id) or self._stored[message_id]
+        earlier = self._own.get(message_id) or self._stored.get(message_id)
+        if earlier is None:
+            raise EarlierIsGone
         return replace(earlier, idempotency_status="replayed")
 
 
@@ -138,17 +137,6 @@ def _admission(caller: Caller, orders: Sequence[Order]) -> Admission:
         keys={addressee.mailbox.key for draft in drafts for addressee in draft.recipients},
         uses=[order.use for order in orders if order.use],
     )
-
-
-def _sender_domain(caller: Caller, name: str, admission: Admission) -> UUID | None:
-    try:
-        return require_verified(name, admission.domains.get(name))
-    except DomainNotVerified:
-        if caller.is_test:  # nothing that a test key sends leaves this server
-            if len(name) > LONGEST_DOMAIN:
-                raise Invalid({"from": ["has a domain that is too long for a return path below it"]}) from None
-            return None
-        raise
 
 
 def _store(plan: _Plan, beside: Beside) -> list[Answer]:

@@ -12,10 +12,16 @@ from uuid import UUID
 from django.db import connection
 
 from apps.core import clock
+from apps.core.errors import Invalid
 from apps.core.rows import as_id
+from apps.domains.errors import DomainNotVerified
 from apps.domains.models import Domain
+from apps.domains.services.sending import require_verified
 from apps.keys.idempotency import Use
+from apps.keys.services import Caller
 
+# `bounces.` and the domain have to fit into a name of 253 octets.
+LONGEST_DOMAIN = 245
 DOMAIN = "SELECT 'domain', name, CAST(id AS text), status FROM domains_domain WHERE workspace_id = %s AND name {among}"
 SUPPRESSED = "SELECT 'suppressed', key, '', '' FROM suppressions_suppression WHERE workspace_id = %s AND key {among}"
 # Claims compare due times with the database's clock, so the first due time must not lie beyond it.
@@ -56,6 +62,18 @@ def ask(workspace_id: UUID, *, domains: Collection[str], keys: Collection[str], 
         cursor.execute(" UNION ALL ".join(parts), values)
         rows = cursor.fetchall()
     return _read(rows)
+
+
+def sender_domain(caller: Caller, name: str, admission: Admission) -> UUID | None:
+    """The caller's verified domain of this name; a test key needs none. Raises DomainNotVerified, Invalid."""
+    try:
+        return require_verified(name, admission.domains.get(name))
+    except DomainNotVerified:
+        if caller.is_test:  # nothing that a test key sends leaves this server
+            if len(name) > LONGEST_DOMAIN:
+                raise Invalid({"from": ["has a domain that is too long for a return path below it"]}) from None
+            return None
+        raise
 
 
 def _read(rows: Collection[tuple[str, str, str, str]]) -> Admission:

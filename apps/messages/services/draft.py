@@ -1,7 +1,7 @@
 """The values that go into accepting a message and come out of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -10,6 +10,12 @@ from apps.keys.idempotency import Use
 from apps.messages.states import Kind, Lane
 from apps.protocols.address import Mailbox
 
+MAX_SUBJECT = 998  # RFC 5322, 2.1.1
+# What all mails of one request may have together: until they are stored they are in memory, and somebody waits.
+MAX_TOGETHER_BYTES, MAX_TOGETHER_SECONDS = 50_000_000, 20
+# Of HTML and text together, and of all files before they are encoded; both in bytes.
+MAX_CONTENT_BYTES = 10_000_000
+MAX_ATTACHMENTS_BYTES = 25 * 1024 * 1024
 # Base64 in lines of 76 characters and a line end: 57 bytes become 78.
 ENCODED = 78 / 57
 
@@ -70,10 +76,14 @@ class Draft:
     expires_at: datetime | None = None
 
     @property
+    def text_size(self) -> int:
+        """Bytes of text and HTML."""
+        return sum(len(part.encode()) for part in (self.text, self.html) if part)
+
+    @property
     def size(self) -> int:
         """Bytes of text, HTML and encoded attachments."""
-        texts = sum(len(part.encode()) for part in (self.text, self.html) if part)
-        return texts + sum(int(enclosure.size * ENCODED) for enclosure in self.attachments)
+        return self.text_size + sum(int(enclosure.size * ENCODED) for enclosure in self.attachments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +107,7 @@ class Accepted:
     idempotency_status: str
     rfc_message_id: str
     created_at: datetime
-    suppressed: tuple[str, ...] = field(default=())
+    suppressed: tuple[str, ...] = ()
 
     @property
     def is_replay(self) -> bool:

@@ -37,6 +37,8 @@ class Intervention:
 
     changed: frozenset[UUID]
     refused: Mapping[UUID, str]
+    # Messages of which somebody else had something at that moment; only where nobody was to be waited for.
+    busy: frozenset[UUID] = frozenset()
 
 
 Decision = Callable[[Recipient], Outcome | str]
@@ -76,11 +78,22 @@ def cancel(recipient_ids: Collection[UUID], *, reason: str = "", note: Note = no
     return _intervene(recipient_ids, lambda row: Outcome(_taken_over(row), Status.FAILED, error=error), note)
 
 
-def withdraw(message_ids: Collection[UUID], *, reason: str) -> Intervention:
+def withdraw(message_ids: Collection[UUID], *, reason: str, may_wait: bool = True) -> Intervention:
     """Ends as failed what is not sent yet of these messages, for who made them: nobody needs them any more."""
     open_rows = Recipient.objects.across_workspaces().filter(message_id__in=message_ids).exclude(status__in=FINAL)
-    ids = set(open_rows.values_list("pk", flat=True))
-    return _intervene(ids, lambda row: Outcome(_taken_over(row), Status.FAILED, error=reason), no_note)
+    message_of = dict(open_rows.values_list("pk", "message_id"))
+
+    def decide(row: Recipient) -> Outcome:
+        return Outcome(_taken_over(row), Status.FAILED, error=reason)
+
+    if may_wait:
+        return _intervene(message_of, decide, no_note)
+    answers = _settle(message_of, decide, no_note, may_wait=False)
+    return Intervention(
+        changed=frozenset(pk for pk, refusal in answers.items() if not refusal),
+        refused={pk: refusal for pk, refusal in answers.items() if refusal},
+        busy=frozenset(message_id for pk, message_id in message_of.items() if pk not in answers),
+    )
 
 
 def make_due_after(code: WaitCode) -> None:
@@ -136,8 +149,8 @@ def _settle(recipient_ids: Collection[UUID], decide: Decision, note: Note, *, ma
     rows = Recipient.objects.across_workspaces().filter(pk__in=recipient_ids)
     with transaction.atomic():
         # Messages first, as every recorder does.
-        lock_messages(set(rows.values_list("message_id", flat=True)))
-        locked = rows.order_by("pk").select_for_update(skip_locked=not may_wait)
+        messages = lock_messages(set(rows.values_list("message_id", flat=True)), may_wait=may_wait)
+        locked = rows.filter(message_id__in=messages.keys()).order_by("pk").select_for_update(skip_locked=not may_wait)
         decisions = {row.pk: _refusal(row) or decide(row) for row in locked}
         outcomes = [decision for decision in decisions.values() if isinstance(decision, Outcome)]
         _claim({outcome.holding.recipient_id for outcome in outcomes})

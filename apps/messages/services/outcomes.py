@@ -128,11 +128,14 @@ def record(outcomes: Sequence[Outcome]) -> set[UUID]:
     return changed
 
 
-def lock_messages(message_ids: Collection[UUID]) -> dict[UUID, dict[str, Any]]:
-    """Locks in one order, so that two recorders that share messages cannot wait for each other in a circle."""
+def lock_messages(message_ids: Collection[UUID], *, may_wait: bool = True) -> dict[UUID, dict[str, Any]]:
+    """Locks in one order, so that two recorders that share messages cannot wait for each other in a circle.
+
+    Who may not wait gets those that nobody else has.
+    """
     rows = Message.objects.across_workspaces().filter(pk__in=message_ids).order_by("pk")
     if connection.features.has_select_for_update:
-        rows = rows.select_for_update()
+        rows = rows.select_for_update(skip_locked=not may_wait)
     return {row["id"]: row for row in rows.values("id", "attempt_count", "last_error", "sent_at", "failed_at")}
 
 

@@ -4,72 +4,19 @@ import re
 from datetime import timedelta
 from typing import Any
 
-import orjson
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from apps.core.api.serializers import StrictCharField, WireSerializer
-from apps.keys.api.fields import LineField
+from apps.core.api.serializers import DurationField, StrictCharField, WholeNumberField, WireSerializer
+from apps.keys.api.fields import MAX_METADATA_BYTES, LineField, NameField, ObjectField
 from apps.messages.api.fields import AddressField
 from apps.messages.api.requests import SimulationRequest
 from apps.otp.letters import MAX_BRAND, MAX_SUBJECT
 
 MAX_PURPOSE = 64
-MAX_METADATA_BYTES = 16_000
 MIN_LIFETIME, MAX_LIFETIME = timedelta(minutes=1), timedelta(hours=1)
-LIFETIME = re.compile(r"([0-9]{1,4})([smh])", re.ASCII)
-UNITS = {"s": 1, "m": 60, "h": 3600}
 MIN_LENGTH, MAX_LENGTH = 4, 10
 CODE = re.compile(rf"[0-9]{{{MIN_LENGTH},{MAX_LENGTH}}}", re.ASCII)
-
-
-@extend_schema_field(
-    {
-        "oneOf": [
-            {"type": "string", "pattern": "^[0-9]{1,4}[smh]$", "examples": ["10m"]},
-            {"type": "integer", "minimum": 60, "maximum": 3600},
-        ],
-        "default": "10m",
-    }
-)
-class LifetimeField(serializers.Field):
-    """`10m`, `90s`, `1h`, or whole seconds."""
-
-    def to_internal_value(self, data: Any) -> timedelta:
-        found = LIFETIME.fullmatch(data) if isinstance(data, str) else None
-        if found:
-            seconds = int(found[1]) * UNITS[found[2]]
-        elif isinstance(data, int) and not isinstance(data, bool):
-            seconds = data
-        else:
-            raise serializers.ValidationError("must be a duration such as 10m, 90s or 1h, or whole seconds as a number")
-        if not MIN_LIFETIME.total_seconds() <= seconds <= MAX_LIFETIME.total_seconds():
-            raise serializers.ValidationError("must be from 1m to 1h")
-        return timedelta(seconds=seconds)
-
-
-@extend_schema_field({"type": "integer", "minimum": MIN_LENGTH, "maximum": MAX_LENGTH, "default": 6})
-class CodeLengthField(serializers.Field):
-    def to_internal_value(self, data: Any) -> int:
-        if isinstance(data, bool) or not isinstance(data, int) or not MIN_LENGTH <= data <= MAX_LENGTH:
-            raise serializers.ValidationError(f"must be a whole number from {MIN_LENGTH} to {MAX_LENGTH}")
-        return data
-
-
-@extend_schema_field({"type": "object", "additionalProperties": True})
-class MetadataField(serializers.Field):
-    """Whatever the caller wants to find again at its challenge; names and shape are its own."""
-
-    def to_internal_value(self, data: Any) -> dict[str, Any]:
-        if not isinstance(data, dict):
-            raise serializers.ValidationError("must be an object")
-        try:
-            size = len(orjson.dumps(data))
-        except TypeError:
-            raise serializers.ValidationError("holds a number that does not fit into 64 bits") from None
-        if size > MAX_METADATA_BYTES:
-            raise serializers.ValidationError(f"may have at most {MAX_METADATA_BYTES} bytes as JSON")
-        return data
 
 
 @extend_schema_field({"type": "string", "pattern": "^[0-9]{4,10}$"})
@@ -86,10 +33,14 @@ class OtpSendRequest(WireSerializer):
     """A code to be mailed; without `from` the workspace's default sender sends it."""
 
     to = AddressField()
-    purpose = LineField(max_length=MAX_PURPOSE)
-    expires_in = LifetimeField(required=False)
-    code_length = CodeLengthField(required=False)
-    metadata = MetadataField(required=False)
+    purpose = NameField(max_length=MAX_PURPOSE)
+    expires_in = DurationField(
+        MIN_LIFETIME, MAX_LIFETIME, required=False, help_text='Such as "10m", which it is if left out.'
+    )
+    code_length = WholeNumberField(
+        required=False, min_value=MIN_LENGTH, max_value=MAX_LENGTH, help_text="6 if left out."
+    )
+    metadata = ObjectField(MAX_METADATA_BYTES)
     idempotency_key = StrictCharField(required=False, allow_null=True, allow_blank=True)
     subject = LineField(required=False, max_length=MAX_SUBJECT)
     brand_name = LineField(required=False, max_length=MAX_BRAND)
@@ -107,7 +58,7 @@ class OtpVerifyRequest(WireSerializer):
     code = CodeField()
     challenge_id = StrictCharField(required=False, max_length=36)
     to = AddressField(required=False)
-    purpose = LineField(required=False, max_length=MAX_PURPOSE)
+    purpose = NameField(required=False, max_length=MAX_PURPOSE)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         named = {"to", "purpose"} & attrs.keys()

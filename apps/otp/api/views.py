@@ -10,13 +10,15 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.core.errors import Invalid, NotFound
+from apps.core.errors import NotFound
 from apps.core.ids import parse_id
 from apps.keys import idempotency
 from apps.keys.api.views import WorkspaceViewSet
+from apps.messages.api.drafting import check_simulation
 from apps.otp.api import resources
 from apps.otp.api.filters import ChallengeFilters
 from apps.otp.api.requests import OtpSendRequest, OtpVerifyRequest
+from apps.otp.codes import DEFAULT_LENGTH
 from apps.otp.models import Challenge
 from apps.otp.services import endings, issue, verify
 
@@ -41,8 +43,7 @@ class OtpViewSet(WorkspaceViewSet):
         """
         body: Any = request.data
         data: Mapping[str, Any] = _SEND.run_validation(body)
-        if data.get("simulation") and not self.caller.is_test:
-            raise Invalid({"simulation": ["works with test keys (sspat_test_...) only"]})
+        check_simulation(data, self.caller)
         use = self._use(body, data, request.headers.get("Idempotency-Key"))
         issued = issue.issue(self.caller, _request(data), use)
         shown = {**resources.ChallengeFields(issued.challenge).data, "idempotencyStatus": issued.idempotency_status}
@@ -68,10 +69,7 @@ class OtpViewSet(WorkspaceViewSet):
 
     def _use(self, body: Any, data: Mapping[str, Any], in_header: str | None) -> idempotency.Use | None:
         key = idempotency.choose_key(in_body=data.get("idempotency_key"), in_header=in_header)
-        if key is None:
-            return None
-        keyless = {name: value for name, value in body.items() if name != "idempotencyKey"}
-        return idempotency.Use(self.workspace_id, issue.FAMILY, key, idempotency.fingerprint(keyless))
+        return idempotency.use_of(self.workspace_id, issue.FAMILY, key, body)
 
 
 class ChallengeViewSet(WorkspaceViewSet):
@@ -110,7 +108,7 @@ def _request(data: Mapping[str, Any]) -> issue.Request:
         to=data["to"],
         purpose=data["purpose"],
         lifetime=data.get("expires_in", DEFAULT_LIFETIME),
-        code_length=data.get("code_length", verify.DEFAULT_LENGTH),
+        code_length=data.get("code_length", DEFAULT_LENGTH),
         metadata=data.get("metadata", {}),
         sender=data.get("sender"),
         subject=data.get("subject"),

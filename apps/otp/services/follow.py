@@ -50,11 +50,11 @@ def end_expired() -> int:
     due = dict(over.values_list("pk", "message_id")[:AT_ONCE])
     if not due:
         return 0
-    # Before they are marked, so that a crash in between leaves them to the next round; and in transactions of its own,
-    # since whoever waits for one recipient after the other must hold none.
-    withdraw(due.values(), reason=ENDED.format(Status.EXPIRED.value))
+    # Before they are marked, so that a crash in between leaves them to the next round, as does whoever has one of them
+    # at this moment: a delivery job that waited here would deliver nothing.
+    withdrawn = withdraw(due.values(), reason=ENDED.format(Status.EXPIRED.value), may_wait=False)
     with transaction.atomic():
-        rows = _locked(_open(), list(due))
+        rows = _locked(_open(), [pk for pk, message_id in due.items() if message_id not in withdrawn.busy])
         ended = close(rows, {"status": Status.EXPIRED.value, "code_hash": ""})
         record(each(EventType.OTP_EXPIRED, [row for row in rows if row.pk in ended]), at=clock.database_now())
     return len(ended)

@@ -16,7 +16,7 @@ from apps.events.models import Event
 from apps.events.services import rows_of
 from apps.events.types import EventType
 from apps.keys import idempotency
-from apps.keys.models import IdempotencyKey
+from apps.keys.errors import EarlierIsGone
 from apps.keys.services import Caller
 from apps.messages.services.accept import accept
 from apps.messages.services.draft import Accepted, Addressee, Draft, Order
@@ -28,8 +28,8 @@ from apps.otp.services import allowance
 from apps.otp.services.endings import supersede
 from apps.otp.services.happenings import happened
 from apps.otp.states import OPEN, Status
-from apps.protocols.address import Mailbox, parse_mailbox
-from apps.workspaces.models import Workspace
+from apps.protocols.address import Mailbox
+from apps.workspaces.services import default_sender
 
 MAX_ATTEMPTS = 5
 FAMILY = "otp-send"
@@ -83,12 +83,12 @@ def issue(caller: Caller, request: Request, use: idempotency.Use | None) -> Issu
 
 
 def _earlier(use: idempotency.Use) -> Challenge | None:
-    rows = IdempotencyKey.objects.of(use.workspace_id).filter(family=use.family, key=use.key)
-    found = rows.values_list("resource_id", "fingerprint").first()
-    if found is None:
+    message_id = idempotency.earlier(use, told_as="messageId")
+    if message_id is None:
         return None
-    message_id = idempotency.check_same(use, found)
-    challenge: Challenge = Challenge.objects.of(use.workspace_id).get(message_id=message_id)
+    challenge: Challenge | None = Challenge.objects.of(use.workspace_id).filter(message_id=message_id).first()
+    if challenge is None:
+        raise EarlierIsGone
     return challenge
 
 
@@ -99,7 +99,7 @@ def _open(workspace_id: UUID, request: Request) -> list[Challenge]:
 
 def _new(caller: Caller, request: Request, use: idempotency.Use | None, now: datetime) -> Issued:
     code, challenge_id = new_code(request.code_length), new_id()
-    draft = _draft(request, request.sender or _default_sender(caller.workspace_id), code, now + request.lifetime)
+    draft = _draft(request, request.sender or default_sender(caller.workspace_id), code, now + request.lifetime)
     row = {
         "id": challenge_id,
         "workspace_id": caller.workspace_id,
@@ -166,10 +166,3 @@ def _brand(given: str | None, sender: Mailbox) -> str:
     except letters.LineError:
         return sender.domain
     return sender.name[: letters.MAX_BRAND] or sender.domain
-
-
-def _default_sender(workspace_id: UUID) -> Mailbox:
-    text = Workspace.objects.values_list("default_sender", flat=True).get(pk=workspace_id)
-    if not text:
-        raise Invalid({"from": ["name a sender; this workspace has no default one"]})
-    return parse_mailbox(text)

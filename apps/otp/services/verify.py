@@ -14,14 +14,13 @@ from apps.core.errors import Invalid, NotFound, Problem
 from apps.events.services import record
 from apps.events.types import EventType
 from apps.messages.services.interventions import withdraw
-from apps.otp.codes import is_code
+from apps.otp.codes import DEFAULT_LENGTH, is_code
 from apps.otp.errors import Expired, InvalidCode, Locked, NotOpen
 from apps.otp.models import Challenge
 from apps.otp.services.endings import ENDED, end
 from apps.otp.services.happenings import happened
 from apps.otp.states import OPEN, Status
 
-DEFAULT_LENGTH = 6
 COUNT = """
 UPDATE otp_challenge SET attempts = attempts + 1
 WHERE id = %s AND workspace_id = %s AND status IN ('pending', 'sent') AND attempts < max_attempts AND expires_at > %s

@@ -13,9 +13,10 @@ from apps.core.clock import wire_time
 from apps.core.errors import Invalid, Problem
 from apps.keys import idempotency
 from apps.keys.services import Caller
-from apps.messages.api.drafting import SEND, SEND_TEMPLATE, Form, read_order
+from apps.messages.api.drafting import SEND, SEND_TEMPLATE, Form, read_order, read_orders
 from apps.messages.api.requests import SendRequest, TemplateSendRequest
 from apps.messages.services.draft import Order
+from apps.messages.services.drafting import Circumstances
 from apps.scheduled.services.creating import Wish
 from apps.scheduled.states import Kind
 
@@ -92,6 +93,13 @@ def read_wish(body: Mapping[str, Any], caller: Caller, key_in_header: str | None
     if order.use is not None:
         order = replace(order, use=replace(order.use, fingerprint=_fingerprint(around["send_at"], payload)))
     return Wish(around["send_at"], payload.kind, payload.body, order)
+
+
+def read_stored(kind: Kind, payload: Mapping[str, Any], caller: Caller, circumstances: Circumstances) -> Order:
+    """The order in a payload that was kept; without its key, for whoever dispatches sees to it that it is once."""
+    keyless = {name: value for name, value in payload.items() if name != "idempotencyKey"}
+    (order,) = read_orders(FORMS[kind], [keyless], caller, circumstances=circumstances)
+    return order
 
 
 def _payload(body: Mapping[str, Any]) -> _Payload:

@@ -34,13 +34,19 @@ def cancel(workspace_id: UUID, scheduled_id: UUID) -> Scheduled:
 def reschedule(workspace_id: UUID, scheduled_id: UUID, send_at: datetime) -> Scheduled:
     """Gives it another time, also where it is late already. Raises Invalid, NotScheduledAnyMore, NotFound."""
     check_time(send_at, clock.database_now())
-    return _change(workspace_id, scheduled_id, send_at=send_at, due_at=send_at, **NO_WAIT)
+    return _move(workspace_id, scheduled_id, send_at)
 
 
 def send_now(workspace_id: UUID, scheduled_id: UUID) -> Scheduled:
     """Makes it due at this moment. Raises NotScheduledAnyMore, NotFound."""
-    now = clock.database_now()
-    return _change(workspace_id, scheduled_id, send_at=now, due_at=now, **NO_WAIT)
+    return _move(workspace_id, scheduled_id, clock.database_now())
+
+
+def _move(workspace_id: UUID, scheduled_id: UUID, send_at: datetime) -> Scheduled:
+    with transaction.atomic():
+        row = _change(workspace_id, scheduled_id, send_at=send_at, due_at=send_at, **NO_WAIT)
+        record([event(EventType.SCHEDULED_UPDATED, row)])
+    return row
 
 
 def _change(workspace_id: UUID, scheduled_id: UUID, **values: Any) -> Scheduled:

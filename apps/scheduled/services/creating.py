@@ -3,34 +3,37 @@
 Suppressions and limits are left for its time; nobody knows them today.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError
+from django.db.models import Count, Sum
 
 from apps.core import clock
 from apps.core.errors import Invalid, Problem
 from apps.core.ids import new_id
 from apps.core.rows import insert_all
-from apps.domains.errors import DomainNotVerified
-from apps.domains.services.sending import require_verified
 from apps.events.models import Event
 from apps.events.services import rows_of
 from apps.events.types import EventType
 from apps.keys import idempotency
-from apps.keys.errors import IdempotencyConflict
+from apps.keys.errors import EarlierIsGone
 from apps.keys.idempotency import Use
 from apps.keys.services import Caller
-from apps.messages.services.admission import Admission, ask
-from apps.messages.services.draft import Draft, Enclosure, Order
+from apps.messages.services.admission import Admission, ask, sender_domain
+from apps.messages.services.draft import Draft, Order
+from apps.scheduled.errors import TooMuchScheduled
 from apps.scheduled.models import Scheduled
 from apps.scheduled.services.happenings import event
 from apps.scheduled.states import Kind, Status
 from apps.scheduled.timing import FURTHEST, GRACE
 from apps.workspaces.errors import SendingDisabled
+
+# What a workspace may have waiting: mails, and bytes of texts and files together.
+MAX_WAITING, MAX_WAITING_BYTES = 100_000, 5_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,8 @@ class Made:
 def create(caller: Caller, wish: Wish) -> Made:
     """Stores mail for later, or finds what an earlier request with its key made.
 
-    Raises Invalid, IdempotencyConflict, the Problem that stands for a draft, SendingDisabled, DomainNotVerified; then
+    Raises Invalid, IdempotencyConflict, the Problem that stands for a draft, SendingDisabled, DomainNotVerified,
+    TooMuchScheduled; then
     nothing is stored and the key may be used again.
     """
     admission = _admission(caller, wish.order)
@@ -90,13 +94,10 @@ def _admission(caller: Caller, order: Order) -> Admission:
 def _earlier(caller: Caller, use: Use | None, admission: Admission) -> Made | None:
     if use is None or (found := admission.earlier.get(use.key)) is None:
         return None
-    scheduled_id, fingerprint = found
-    if fingerprint != use.fingerprint:
-        raise IdempotencyConflict(
-            "This idempotency key was used for another request; use a new key for new mail.",
-            details={"scheduledId": str(scheduled_id)},
-        )
-    row: Scheduled = Scheduled.objects.of(caller.workspace_id).get(pk=scheduled_id)
+    scheduled_id = idempotency.check_same(use, found, told_as="scheduledId")
+    row: Scheduled | None = Scheduled.objects.of(caller.workspace_id).filter(pk=scheduled_id).first()
+    if row is None:
+        raise EarlierIsGone
     return Made(row, "replayed")
 
 
@@ -107,13 +108,17 @@ def _checked(caller: Caller, wish: Wish, admission: Admission) -> Draft:
         raise draft
     if caller.is_suspended:
         raise SendingDisabled
-    name = draft.sender.domain
-    try:
-        require_verified(name, admission.domains.get(name))
-    except DomainNotVerified:
-        if not caller.is_test:  # nothing that a test key sends leaves this server
-            raise
+    sender_domain(caller, draft.sender.domain, admission)
+    _check_room(caller, draft)
     return draft
+
+
+def _check_room(caller: Caller, draft: Draft) -> None:
+    """Mail for later is not counted by the limits of today, but it is kept. Raises TooMuchScheduled."""
+    waiting = Scheduled.objects.of(caller.workspace_id).filter(due_at__isnull=False)
+    kept = waiting.aggregate(count=Count("pk"), size=Sum("size"))
+    if kept["count"] >= MAX_WAITING or (kept["size"] or 0) + draft.size > MAX_WAITING_BYTES:
+        raise TooMuchScheduled
 
 
 def _row(caller: Caller, wish: Wish, draft: Draft) -> Scheduled:
@@ -125,7 +130,9 @@ def _row(caller: Caller, wish: Wish, draft: Draft) -> Scheduled:
         kind=wish.kind.value,
         send_at=wish.send_at,
         due_at=wish.send_at,
-        payload=_kept(wish.payload, draft.attachments),
+        payload=_kept(wish.payload, draft),
+        sender=draft.sender.email,
+        files={str(file.asset_id): {"size": file.size, "checksum": file.checksum} for file in draft.attachments},
         template_version_id=draft.origin.template_version_id,
         subject=draft.subject,
         recipients="".join(f"\n{addressee.mailbox.email}" for addressee in draft.recipients) + "\n",
@@ -136,15 +143,22 @@ def _row(caller: Caller, wish: Wish, draft: Draft) -> Scheduled:
     )
 
 
-def _kept(payload: Mapping[str, Any], enclosures: Sequence[Enclosure]) -> dict[str, Any]:
-    """The payload with uploads named by their assets: an upload session is forgotten long before the mail is due."""
-    if not enclosures:
-        return dict(payload)
+def _kept(payload: Mapping[str, Any], draft: Draft) -> dict[str, Any]:
+    """The payload with its sender, uploads named by their assets, and each file's type as it is now.
+
+    By its time the workspace may have another default sender, an upload session is long forgotten, and an asset may
+    have been replaced; what was checked is what is sent.
+    """
+    sender = {"from": {"email": draft.sender.email, "name": draft.sender.name}}
+    named = dict(payload) if payload.get("from") else dict(payload) | sender
+    if not draft.attachments:
+        return named
     kept = [
-        {name: value for name, value in item.items() if name != "uploadId"} | {"assetId": str(enclosure.asset_id)}
-        for item, enclosure in zip(payload["attachments"], enclosures, strict=True)
+        {name: value for name, value in item.items() if name != "uploadId"}
+        | {"assetId": str(enclosure.asset_id), "contentType": enclosure.content_type}
+        for item, enclosure in zip(payload["attachments"], draft.attachments, strict=True)
     ]
-    return {**payload, "attachments": kept}
+    return {**named, "attachments": kept}
 
 
 def _store(row: Scheduled, use: Use | None) -> None:

@@ -7,7 +7,7 @@ hundred thousand for nine o'clock do not delay another's ten.
 import logging
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -21,9 +21,10 @@ from apps.core.rows import update
 from apps.events.services import NewEvent, record
 from apps.events.types import EventType
 from apps.keys.services import Caller, caller_of
-from apps.messages.api.drafting import SEND, SEND_TEMPLATE, Circumstances, read_orders
 from apps.messages.services.accept import Answer, accept_many
+from apps.messages.services.admission import ask, sender_domain
 from apps.messages.services.draft import Order, Origin
+from apps.messages.services.drafting import Circumstances, Pinned
 from apps.scheduled.models import Scheduled
 from apps.scheduled.services.happenings import event
 from apps.scheduled.states import Kind, Status
@@ -31,6 +32,7 @@ from apps.scheduled.timing import gives_up_at, pause_after
 from apps.scheduled.waits import EXPLANATIONS, WaitCode, wait_for
 from apps.templates.services import rendering
 from apps.templates.services.rendering import Prepared
+from apps.workspaces import limits
 from apps.workspaces.errors import SendingDisabled
 from apps.workspaces.models import Workspace
 
@@ -41,6 +43,9 @@ GROUP, GROUP_BYTES = 50, 20_000_000
 # A delivery job that dispatches does nothing else meanwhile, and has to show signs of life.
 BUDGET_SECONDS = 0.5
 
+# Turns a stored payload into an order; the door that took it in knows how.
+Read = Callable[[Kind, Mapping[str, Any], Caller, Circumstances], Order]
+
 
 class TooLate(Problem):
     """Its time is so long past that nobody waits for it any more."""
@@ -49,7 +54,7 @@ class TooLate(Problem):
     status = 410
 
 
-def dispatch_due() -> int:
+def dispatch_due(read: Read) -> int:
     """Dispatches what is due, for a bounded time; returns how much of it was dealt with, one way or another."""
     until = time.monotonic() + BUDGET_SECONDS
     total = 0
@@ -57,7 +62,7 @@ def dispatch_due() -> int:
         random.shuffle(waiting)
         before = total
         for workspace_id in waiting:
-            total += _dispatch_group(workspace_id)
+            total += _dispatch_group(workspace_id, read)
             if time.monotonic() > until:
                 return total
         if total == before:  # others have it in hand
@@ -67,23 +72,34 @@ def dispatch_due() -> int:
 
 def _workspaces_with_due() -> list[UUID]:
     """Without a lock: on SQLite a tick that finds nothing must not take the one place of the writer."""
-    due = Scheduled.objects.across_workspaces().filter(due_at__lte=clock.database_now())
-    return list(due.order_by().values_list("workspace_id", flat=True).distinct())
+    due = _due_anywhere()
+    # Which workspaces they are costs a look at all that is scheduled on some databases; mostly there is nothing.
+    return list(due.values_list("workspace_id", flat=True).distinct()) if due.exists() else []
 
 
-def _dispatch_group(workspace_id: UUID) -> int:
+def _due_anywhere() -> QuerySet[Scheduled]:
+    due: QuerySet[Scheduled] = Scheduled.objects.across_workspaces().filter(due_at__lte=clock.database_now())
+    return due.order_by()
+
+
+def _dispatch_group(workspace_id: UUID, read: Read) -> int:
     try:
-        return _dispatch(workspace_id, _due(workspace_id)[:GROUP])
+        return _dispatch(workspace_id, _due(workspace_id)[:GROUP], read)
     except Exception:
         # One of the group, or the database. The transaction is undone; each by itself harms no other.
         logger.exception("a group of scheduled mail of %s could not be dispatched together", workspace_id)
     one_by_one = list(_due(workspace_id).values_list("pk", flat=True)[:GROUP])
-    return sum(_dispatch_alone(workspace_id, scheduled_id) for scheduled_id in one_by_one)
+    until, done = time.monotonic() + BUDGET_SECONDS, 0
+    for scheduled_id in one_by_one:
+        done += _dispatch_alone(workspace_id, scheduled_id, read)
+        if time.monotonic() > until:
+            break
+    return done
 
 
-def _dispatch_alone(workspace_id: UUID, scheduled_id: UUID) -> int:
+def _dispatch_alone(workspace_id: UUID, scheduled_id: UUID, read: Read) -> int:
     try:
-        return _dispatch(workspace_id, _due(workspace_id).filter(pk=scheduled_id))
+        return _dispatch(workspace_id, _due(workspace_id).filter(pk=scheduled_id), read)
     except Exception as error:
         logger.exception("scheduled mail %s could not be dispatched", scheduled_id)
         return _put_off(workspace_id, scheduled_id, error)
@@ -94,7 +110,7 @@ def _due(workspace_id: UUID) -> QuerySet[Scheduled]:
     return mine.filter(due_at__lte=clock.database_now(), status=Status.SCHEDULED).order_by("due_at", "pk")
 
 
-def _dispatch(workspace_id: UUID, chosen: QuerySet[Scheduled]) -> int:
+def _dispatch(workspace_id: UUID, chosen: QuerySet[Scheduled], read: Read) -> int:
     """Locks what is chosen, accepts its messages and marks it, in one transaction.
 
     Two processes never have the same row: PostgreSQL skips what another has locked, SQLite lets one write.
@@ -106,9 +122,9 @@ def _dispatch(workspace_id: UUID, chosen: QuerySet[Scheduled]) -> int:
             return 0
         now = clock.database_now()
         caller = caller_of(Workspace.objects.get(pk=workspace_id))
-        answers = _accept(caller, rows, now)
-        _settle([_Outcome(row, answer, now) for row, answer in zip(rows, answers, strict=True)])
-    return len(rows)
+        answers = _accept(_Reader(caller, read), rows, now)
+        _settle([_Outcome(row, answer, now) for row, answer in zip(rows, answers, strict=False)])
+    return len(answers)
 
 
 def _few(locked: QuerySet[Any]) -> Iterator[UUID]:
@@ -125,12 +141,36 @@ def _load(workspace_id: UUID, ids: Sequence[UUID]) -> list[Scheduled]:
     return list(Scheduled.objects.of(workspace_id).filter(pk__in=ids).order_by("due_at", "pk")) if ids else []
 
 
-def _accept(caller: Caller, rows: Sequence[Scheduled], now: datetime) -> list[Answer]:
-    """The answer to each; suppressions and limits are asked for here, as for mail that was sent at this moment."""
-    if caller.is_suspended:  # without reading it all again every time
-        return [_late(row, now) or SendingDisabled() for row in rows]
-    reader = _Reader(caller)
-    return accept_many(caller, [Order(late) if (late := _late(row, now)) else reader.order(row) for row in rows])
+def _accept(reader: "_Reader", rows: Sequence[Scheduled], now: datetime) -> list[Answer]:
+    """The answers to the first of them; suppressions and limits are asked for as for mail that is sent just now.
+
+    To the first, because templates may be slow and nobody else writes on SQLite meanwhile: the rest has its turn next.
+    """
+    hindered = _hindrances(reader.caller, rows)
+    until = time.monotonic() + BUDGET_SECONDS
+    orders: list[Order] = []
+    for row in rows:
+        if orders and time.monotonic() > until:
+            break
+        refusal = _late(row, now) or hindered.get(row.pk)
+        orders.append(Order(refusal) if refusal else reader.order(row))
+    return accept_many(reader.caller, orders)
+
+
+def _hindrances(caller: Caller, rows: Sequence[Scheduled]) -> dict[UUID, Problem]:
+    """What stands in the way of mail whatever it says, so that what only waits is not rendered at every look."""
+    for_all = SendingDisabled() if caller.is_suspended else limits.used_up(caller.workspace_id, caller.limits)
+    if for_all is not None:
+        return dict.fromkeys((row.pk for row in rows), for_all)
+    domain_of = {row.pk: row.sender.rpartition("@")[2] for row in rows}
+    admission = ask(caller.workspace_id, domains=set(domain_of.values()), keys=(), uses=[])
+    found: dict[UUID, Problem] = {}
+    for row_id, domain in domain_of.items():
+        try:
+            sender_domain(caller, domain, admission)
+        except Problem as refusal:
+            found[row_id] = refusal
+    return found
 
 
 def _late(row: Scheduled, now: datetime) -> TooLate | None:
@@ -143,25 +183,23 @@ def _late(row: Scheduled, now: datetime) -> TooLate | None:
 class _Reader:
     """Reads stored payloads again, with each template looked up once."""
 
-    def __init__(self, caller: Caller) -> None:
-        self._caller = caller
+    def __init__(self, caller: Caller, read: Read) -> None:
+        self.caller, self._read = caller, read
         self._prepared: dict[UUID, Prepared] = {}
 
     def order(self, row: Scheduled) -> Order:
-        """Without a key: that one message comes of one row is seen to by the transaction."""
-        payload = {name: value for name, value in row.payload.items() if name != "idempotencyKey"}
+        """That one message comes of one row is seen to by the transaction, and by no key."""
         try:
             template = self._template(row.template_version_id) if row.template_version_id else None
         except Problem as refusal:
             return Order(refusal)
-        circumstances = Circumstances(origin=Origin(scheduled_id=row.pk), template=template)
-        form = SEND if row.kind == Kind.MESSAGE else SEND_TEMPLATE
-        (order,) = read_orders(form, [payload], self._caller, circumstances=circumstances)
-        return order
+        files = {UUID(asset_id): Pinned(**bytes_of) for asset_id, bytes_of in row.files.items()}
+        circumstances = Circumstances(origin=Origin(scheduled_id=row.pk), template=template, files=files)
+        return self._read(Kind(row.kind), row.payload, self.caller, circumstances)
 
     def _template(self, version_id: UUID) -> Prepared:
         if version_id not in self._prepared:
-            self._prepared[version_id] = rendering.prepare_version(self._caller.workspace_id, version_id)
+            self._prepared[version_id] = rendering.prepare_version(self.caller.workspace_id, version_id)
         return self._prepared[version_id]
 
 

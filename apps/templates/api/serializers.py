@@ -7,7 +7,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.core.api.serializers import StrictCharField, TimeField, WireSerializer
-from apps.keys.api.fields import BodyField, DataField, NameField
+from apps.keys.api.fields import MAX_DATA_BYTES, BodyField, NameField, ObjectField
 from apps.templates.models import MAX_DESCRIPTION, MAX_NAME, MAX_SLUG, Status, Template, TemplateVersion
 from apps.templates.services.diagnostics import Diagnosis, Severity
 
@@ -35,7 +35,7 @@ class TemplateRequest(TemplateChanges):
 
 
 class PreviewRequest(WireSerializer):
-    data = DataField()  # type: ignore[assignment]  # a wire name that Serializer has too
+    data = ObjectField(MAX_DATA_BYTES)  # type: ignore[assignment]  # a wire name that Serializer has too
     version_id = StrictCharField(required=False, allow_null=True, max_length=100)
 
 

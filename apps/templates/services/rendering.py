@@ -24,10 +24,9 @@ MAX_KEPT, MAX_CHARACTERS = 200, 4_000_000
 class Prepared:
     """A version ready to render; made by `prepare`."""
 
-    def __init__(self, version: TemplateVersion, slug: str, content: Content) -> None:
+    def __init__(self, version: TemplateVersion, content: Content) -> None:
         self.template_id: UUID = version.template_id
         self.version_id: UUID = version.pk
-        self.slug = slug
         self._content = content
 
     def render(self, data: Mapping[str, Any]) -> Rendered:
@@ -52,15 +51,15 @@ def prepare(workspace_id: UUID, reference: str, version_id: str | None = None) -
             version = find_version(template, version_id)
         except VersionNotFound as error:
             raise VersionNotFound(details=_named("versionId", VersionNotFound.message)) from error
-    return Prepared(version, template.slug, content_of(version))
+    return Prepared(version, content_of(version))
 
 
 def prepare_version(workspace_id: UUID, version_id: UUID) -> Prepared:
     """A version that accepted mail is pinned to, whatever became of its template since. Raises TemplateNotFound."""
-    version = TemplateVersion.objects.of(workspace_id).select_related("template").filter(pk=version_id).first()
+    version = TemplateVersion.objects.of(workspace_id).filter(pk=version_id).first()
     if version is None:
         raise TemplateNotFound
-    return Prepared(version, version.template.slug, content_of(version))
+    return Prepared(version, content_of(version))
 
 
 def content_of(version: TemplateVersion) -> Content:

@@ -22,6 +22,7 @@ from apps.workspaces import services as workspaces
 from apps.workspaces.models import User, Workspace
 
 WORKSPACE, DOMAIN, OPERATOR = "demo", "demo.example", "operator@demo.example"
+SENDER = f"Demo <hello@{DOMAIN}>"
 STOP_SECONDS = 9.0
 HEALTH_SECONDS = 1.0
 
@@ -76,6 +77,7 @@ def _demo_workspace() -> Workspace:
         workspace = workspaces.create_workspace(WORKSPACE, name="Demonstration")
     if not Domain.objects.of(workspace.pk).filter(name=DOMAIN).exists():
         domains.trust(domains.create(workspace.pk, DOMAIN))
+    workspaces.offer_default_sender(workspace, SENDER)
     return workspace
 
 
@@ -127,7 +129,7 @@ def _is_ready() -> bool:
 
 def _greeting(key: str, password: str) -> str:
     url = settings.PUBLIC_URL
-    mail = {"from": f"Demo <hello@{DOMAIN}>", "to": "you@example.com", "subject": "First mail", "text": "It works."}
+    mail = {"from": SENDER, "to": "you@example.com", "subject": "First mail", "text": "It works."}
     where = {
         "capture": f"Mail does not leave this machine: see it in the inbox, {url}/admin/delivery/capturedmessage/",
         "relay": "Mail leaves through the relay of MAIL_RELAY_URL.",

@@ -18,11 +18,19 @@ class Command(BaseCommand):
         parser.add_argument("slug", help="its short name: lower-case letters, digits and hyphens")
         parser.add_argument("--name", default="", help="how people call it (the slug)")
         parser.add_argument("--tier", default=Tier.BUSINESS.value, choices=Tier.values, help="(business)")
+        parser.add_argument(
+            "--default-sender", help='who sends where a request names nobody: "Name <address>" (nobody)'
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             check_slug(options["slug"])
-            workspace = create_workspace(options["slug"], name=options["name"], tier=options["tier"])
+            workspace = create_workspace(
+                options["slug"],
+                name=options["name"],
+                tier=options["tier"],
+                default_sender=options["default_sender"],
+            )
         except Problem as refusal:
             raise CommandError(refusal.message) from refusal
         self.stdout.write(str(workspace.pk))
