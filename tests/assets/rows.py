@@ -26,7 +26,7 @@ def make_everything(workspace: Workspace, name: str) -> None:
 def make_session(workspace: Workspace, name: str = "a.txt") -> UploadSession:
     """A chunked one, whose one part has come."""
     description = library.Description(original_name=name)
-    session = sessions.create(workspace.pk, description, sessions.Promise(mode=Mode.CHUNKED))
+    session = sessions.create(workspace.pk, description, sessions.Promise(mode=Mode.CHUNKED)).session
     received = receive([b"part"], 1_000)
     sessions.accept_part(session, 1, received)
     received.close()

@@ -16,6 +16,7 @@ from apps.assets.models import Asset
 from apps.assets.services import blobs, library, receiving
 from apps.assets.services.library import Description
 from apps.messages.models import Attachment
+from apps.messages.services.draft import MAX_ATTACHMENTS_BYTES
 from apps.protocols.dkim import public_record
 from apps.workspaces.models import Workspace
 from tests import stored
@@ -32,7 +33,7 @@ NAMES = ["Rechnung März 2026.pdf", "請求書.pdf", 'a "quoted"; name.bin', "x"
 
 def upload(workspace: Workspace, content: bytes, *, name: str = "a.bin", mime_type: str = "application/pdf") -> str:
     """The id of an asset with these bytes."""
-    received = receiving.receive([content], 25_000_000)
+    received = receiving.receive([content], MAX_ATTACHMENTS_BYTES)
     description = Description(original_name=name, mime_type=mime_type)
     made = library.upload(workspace.pk, description, received)
     return str(made.asset.pk)
@@ -73,7 +74,7 @@ def test_bytes_arrive_as_they_were_uploaded_under_any_name(post: Post, world: Wo
 
 
 def test_a_file_of_25_megabytes_goes_through(post: Post, world: World) -> None:
-    content = os.urandom(25_000_000)
+    content = os.urandom(MAX_ATTACHMENTS_BYTES)
     attachment = {"assetId": upload(world.owner.workspace, content), "filename": "all.bin"}
     with SmtpSink(size=40_000_000) as server:
         post.goes_to(server)
@@ -170,7 +171,7 @@ def test_an_asset_of_another_workspace_is_not_found(world: World, count: int) ->
 
 
 def test_more_than_10_files_or_25_megabytes_are_refused(world: World) -> None:
-    asset_id = upload(world.owner.workspace, bytes(12_500_001))
+    asset_id = upload(world.owner.workspace, bytes(MAX_ATTACHMENTS_BYTES // 2 + 1))
     before = stored.everything()
 
     many = world.owner.api.post(SEND, mail(attachments=[{"assetId": asset_id, "filename": "a.pdf"}] * 11))

@@ -8,7 +8,7 @@ from apps.delivery.services import deliver
 from apps.delivery.services.recover import MAX_CRASHES, recover
 from apps.domains.models import DkimKey
 from apps.messages.models import Attempt, Message, Recipient
-from apps.messages.services.accept import LONGEST_DOMAIN
+from apps.messages.services.admission import LONGEST_DOMAIN
 from apps.messages.states import Status
 from apps.protocols.address import Mailbox
 from tests.client import SEND, Api, mail

@@ -18,10 +18,13 @@ from tests.provision import postgres
 
 # Each worker begins with a share of neighbours, which use the same servers, and helps the others when it is done.
 PARALLEL = ("-n", "2", "--dist", "worksteal", "--quiet")
-# Pure functions, wire protocols, and what a browser makes of pages that both databases have been asked for already.
-ONCE = (
-    *("--ignore=tests/protocols", "--ignore=tests/browser"),
-    *("--ignore=tests/test_architecture.py", "--ignore=tests/test_openapi.py"),
+# Pure functions, wire protocols, and what browsers and clients make of answers that both databases have been asked for.
+ONCE = tuple(
+    f"--ignore=tests/{name}"
+    for name in (
+        *("protocols", "browser", "clients", "test_architecture.py", "test_openapi.py"),
+        *(f"templates/test_{name}.py" for name in ("bombs", "compiled_once", "css", "engine_language", "escaping")),
+    )
 )
 NOTHING_COLLECTED = 5
 
