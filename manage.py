@@ -12,6 +12,8 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "stackshift_mail.settings")
     if sys.argv[1:2] == ["quickstart"]:
         env.generate_missing_secrets()
+    if sys.argv[1:2] == ["parse_report"]:
+        env.use_throwaway_secrets()
     # Imported late: Django reads the settings, and so the secrets, while it is imported.
     from django.core.management import execute_from_command_line  # noqa: PLC0415
 

@@ -72,6 +72,7 @@ INSTALLED_APPS = [
     "apps.otp",
     "apps.scheduled",
     "apps.batches",
+    "apps.inbound",
     "apps.console.apps.ConsoleConfig",
 ]
 MIDDLEWARE = [
@@ -250,6 +251,8 @@ MAIL_HELO_HOST = env_text("MAIL_HELO_HOST", urlsplit(PUBLIC_URL).hostname or "lo
 MAIL_SPF_INCLUDE = env_text("MAIL_SPF_INCLUDE", f"spf.{MAIL_HELO_HOST}")
 MAIL_RETURN_PATH_HOST = env_text("MAIL_RETURN_PATH_HOST", f"bounces.{MAIL_HELO_HOST}")
 MAIL_INBOUND_HOST = env_text("MAIL_INBOUND_HOST", f"inbound.{MAIL_HELO_HOST}")
+MAIL_INTERNAL_TOKEN = env_text("MAIL_INTERNAL_TOKEN")  # without it /internal/mail answers 404
+MAIL_INBOUND_MAX_BYTES = env_int("MAIL_INBOUND_MAX_BYTES", 40 * 1024 * 1024, minimum=64 * 1024, maximum=2**27)
 MAIL_DMARC_REQUIRED = env_bool("MAIL_DMARC_REQUIRED", False)
 MAIL_RETRY_SCHEDULE = env_seconds("MAIL_RETRY_SCHEDULE")
 MAIL_ALLOWED_NETWORKS = env_list("MAIL_ALLOWED_NETWORKS")

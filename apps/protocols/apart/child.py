@@ -1,4 +1,4 @@
-"""The process apart: reads one piece of mail after the other from its socket, within limits that the kernel enforces."""
+"""The process apart: reads one piece of mail after the other from its socket, within limits that the kernel sets."""
 
 from __future__ import annotations
 

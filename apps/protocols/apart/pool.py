@@ -41,9 +41,9 @@ class Child:
     def __init__(self) -> None:
         self._ours, theirs = socket.socketpair()
         with theirs:
-            self.process = subprocess.Popen(  # noqa: S603 - our own module, by our own interpreter
+            self.process: subprocess.Popen[bytes] = subprocess.Popen(
                 [sys.executable, "-s", "-m", "apps.protocols.apart.child"],
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 cwd=_ROOT,

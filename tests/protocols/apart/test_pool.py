@@ -77,9 +77,10 @@ def test_two_that_die_of_the_same_mail_end_the_trying(pool: Pool, monkeypatch: p
         raise EOFError
 
     pool.run(REPORT, RAW)
-    with monkeypatch.context() as patch, pytest.raises(Unread, match="ended before it had an answer"):
+    with monkeypatch.context() as patch:
         patch.setattr(Child, "ask", die)
-        pool.run(REPORT, RAW)
+        with pytest.raises(Unread, match="ended before it had an answer"):
+            pool.run(REPORT, RAW)
 
     assert len(set(asked)) == 2
     assert pool.run(REPORT, RAW) == read_report(RAW)
