@@ -6,6 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from apps.protocols.authentication.reader import authenticate
+from apps.protocols.authentication.types import Authentication, Origin
+from apps.protocols.letters.reader import read_letter
+from apps.protocols.letters.types import Letter
 from apps.protocols.reports.reader import read_report
 from apps.protocols.reports.types import Report
 
@@ -33,5 +37,11 @@ def _report(raw: bytes, _options: NoOptions) -> Report:
     return read_report(raw)
 
 
+def _letter(raw: bytes, _options: NoOptions) -> Letter:
+    return read_letter(raw)
+
+
+AUTHENTICATE = Task("authenticate", authenticate, Authentication, Origin, cpu_seconds=10, seconds=20.0)
 REPORT = Task("report", _report, Report)
-TASKS: dict[str, Task[Any]] = {task.name: task for task in (REPORT,)}
+LETTER = Task("letter", _letter, Letter, cpu_seconds=10, seconds=30.0)
+TASKS: dict[str, Task[Any]] = {task.name: task for task in (REPORT, LETTER, AUTHENTICATE)}
