@@ -191,6 +191,7 @@ SPECTACULAR_SETTINGS = {
         # Both scheduled mail and batches are of one of these.
         "ContentKind": "apps.scheduled.states.Kind.values",
         "ChallengeStatus": "apps.otp.states.Status.values",
+        "AuthenticationResult": "apps.inbound.api.resources.VERDICTS",
         "RecordStatus": "apps.domains.api.serializers.RECORD_STATUSES",
     },
     "SCHEMA_PATH_PREFIX": "/v1",

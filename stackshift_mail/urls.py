@@ -16,6 +16,7 @@ MAIL_ROUTES = [
     path("", include("apps.otp.api.urls")),
     path("", include("apps.scheduled.api.urls")),
     path("", include("apps.batches.api.urls")),
+    path("", include("apps.inbound.api.urls")),
 ]
 
 urlpatterns = [

@@ -43,6 +43,7 @@ ACROSS_WORKSPACES = {
     "apps/templates/admin.py": "the console's pages of one version, whoever it belongs to",
     "apps/suppressions/services.py": "bulk inserts for several workspaces, each row naming its own",
     "apps/inbound/api/log_entries.py": "a mail server's log names a message, whoever it belongs to",
+    "apps/inbound/services/domains.py": "a mail server names a domain, whoever it belongs to",
     "apps/inbound/services/matching.py": "a report names a message, whoever it belongs to",
     "apps/batches/admin.py": "the console counts the items of many workspaces' batches at once",
     "apps/messages/api/filters.py": "a subquery that is bound to the outer row's workspace",
@@ -51,7 +52,6 @@ ACROSS_WORKSPACES = {
     "apps/scheduled/services/dispatch.py": "a job that looks for the workspaces in which mail is due",
     "apps/otp/admin.py": "the console offers the purposes in use, whoever's they are",
     "apps/otp/services/follow.py": "a tick that follows the challenges of every workspace",
-    "apps/messages/services/evidence.py": "counts the soft bounces of many workspaces' addresses at once",
     "apps/messages/services/outcomes.py": "one transaction records what became of many workspaces' mail",
 }
 # The console and the delivery engine work across workspaces by their nature.

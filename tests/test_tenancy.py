@@ -30,6 +30,7 @@ from tests.batches.making import make_batch
 from tests.client import EVENTS, MESSAGES, SEND, Api, mail
 from tests.conftest import World
 from tests.factories import make_challenge, make_domain, make_key, make_message
+from tests.inbound.mail import attachment_ids, make_inbound_domain, make_inbound_message
 from tests.routes import Route, asset_routes, mail_routes
 from tests.scheduled.making import make_scheduled
 from tests.templates.making import make_template, version_ids
@@ -85,6 +86,17 @@ IDS |= {
     "GET mail/scheduled/<str:id>": lambda ours: make_scheduled(ours).pk,
     "PATCH mail/scheduled/<str:id>": lambda ours: make_scheduled(ours).pk,
     "POST mail/scheduled/<str:id>/cancel": lambda ours: make_scheduled(ours).pk,
+}
+IDS |= {
+    "GET mail/inbound/domains": None,
+    "POST mail/inbound/domains": None,
+    "GET mail/inbound/domains/<str:id>": lambda ours: make_inbound_domain(ours).pk,
+    "DELETE mail/inbound/domains/<str:id>": lambda ours: make_inbound_domain(ours).pk,
+    "POST mail/inbound/domains/<str:id>/verify": lambda ours: make_inbound_domain(ours).pk,
+    "GET mail/inbound/messages": None,
+    "GET mail/inbound/messages/<str:id>": lambda ours: make_inbound_message(ours).pk,
+    "GET mail/inbound/messages/<str:id>/attachments": lambda ours: make_inbound_message(ours).pk,
+    "GET mail/inbound/messages/<str:id>/attachments/<str:attachment_id>": lambda ours: attachment_ids(ours),
 }
 # Below one mount only.
 ASSET_IDS: dict[str, Callable[[Workspace], UUID | dict[str, UUID]] | None] = {

@@ -1,6 +1,6 @@
 """Refusals about mail that comes in."""
 
-from apps.core.errors import NotFound, PayloadTooLarge, Problem
+from apps.core.errors import Conflict, NotFound, PayloadTooLarge, Problem
 
 
 class DoorClosed(NotFound):
@@ -20,3 +20,21 @@ class MailTooLarge(PayloadTooLarge):
 
 class NoSuchRecipient(NotFound):
     message = "Nobody here receives mail at this address."
+
+
+class DomainExists(Conflict):
+    message = "This workspace has this inbound domain already."
+
+
+class DomainTaken(Conflict):
+    message = "Another workspace receives mail for this domain; ask the operator of this server."
+
+
+class AskedTooOften(Problem):
+    code = "rate_limited"
+    status = 429
+    message = "This domain was looked up too often; wait a minute."
+
+
+class FileGone(NotFound):
+    message = "The bytes of this attachment are not here any more."

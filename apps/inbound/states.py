@@ -8,6 +8,16 @@ class Door(models.TextChoices):
 
     BOUNCES = "bounces", "Bounces"
     COMPLAINTS = "complaints", "Complaints"
+    INBOUND = "inbound", "Mail"
+
+
+class Status(models.TextChoices):
+    """Of an inbound domain (wire contract 4)."""
+
+    PENDING = "pending"
+    VERIFIED = "verified"
+    FAILED = "failed"
+    DISABLED = "disabled"
 
 
 class Matched(models.TextChoices):

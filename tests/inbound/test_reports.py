@@ -10,7 +10,6 @@ from apps.inbound.models import Report
 from apps.inbound.services.reports import raw_of
 from apps.messages.models import Bounce, Message, Recipient
 from apps.messages.states import Status
-from apps.protocols.address import Mailbox
 from apps.suppressions.models import Suppression
 from apps.workspaces.models import Workspace
 from tests import stored
@@ -254,25 +253,6 @@ def test_what_is_no_fault_of_the_address_suppresses_nobody(
     assert suppressions(world.owner.workspace) == []
 
 
-def test_the_third_soft_bounce_in_two_weeks_suppresses(doors: Doors, world: World) -> None:
-    full = {"status": "4.2.2", "diagnostic": "452 4.2.2 The mailbox is full"}
-    for _ in range(2):
-        message = make_sent(world.owner.workspace)
-        doors.post(BOUNCES, dsn(message, **full), return_path(message))
-    assert suppressions(world.owner.workspace) == []
-    # What others have seen of this address counts only for them.
-    theirs = make_sent(world.stranger.workspace, sender=_of_stranger())
-    doors.post(BOUNCES, dsn(theirs, **full), return_path(theirs))
-    assert suppressions(world.stranger.workspace) == []
-
-    third = make_sent(world.owner.workspace)
-    doors.post(BOUNCES, dsn(third, **full), return_path(third))
-
-    assert suppressions(world.owner.workspace) == [("ada@example.com", "repeated_soft_bounce", "bounce_processor")]
-    bounce = Bounce.objects.of(third.workspace_id).get(message=third)
-    assert bounce.suppression_id == Suppression.objects.of(third.workspace_id).get().pk
-
-
 def test_a_delay_is_told_and_changes_nothing(doors: Doors, api: Api, world: World) -> None:
     message = make_sent(world.owner.workspace)
 
@@ -480,8 +460,3 @@ class TestDoors:
 
         assert [answer.status for answer in (nothing, form, json_complaint, many)] == [400, 415, 415, 400]
         assert doors.api.get(BOUNCES).status == 405
-
-
-def _of_stranger() -> Any:
-
-    return Mailbox("a@stranger.example")

@@ -13,9 +13,10 @@ from apps.core.errors import Invalid
 from apps.inbound.api.authentication import InternalToken
 from apps.inbound.api.log_entries import LogEntry, take_entry
 from apps.inbound.errors import MailTooLarge
-from apps.inbound.services import reports
+from apps.inbound.services import letters, reports
 from apps.inbound.services.arrival import MAX_RECIPIENTS, Arrival
 from apps.inbound.states import Door
+from apps.protocols.authentication.types import Origin
 
 JSON = "application/json"
 # A mail is what it is, whatever the client that hands it over calls it.
@@ -71,6 +72,21 @@ class BouncesView(InternalView):
         entry = LogEntry(data=read(arrival.raw))
         entry.is_valid(raise_exception=True)
         return taken(take_entry(arrival, entry.validated_data))
+
+
+class InboundView(InternalView):
+    parameters = InternalView.parameters | {"clientAddress", "helo"}
+
+    def post(self, request: Request) -> Response:
+        """A mail for inbound domains; those of its recipients that are nobody's are named and harm no other."""
+        arrival = self.arrival(request)
+        if not arrival.recipients:
+            raise Invalid({"recipient": ["name at least one in the query: ?recipient=ada@example.com"]})
+        given = {name: request.query_params.get(name, "")[:MAX_ADDRESS] for name in ("clientAddress", "helo")}
+        ids = letters.take(arrival, Origin(client_address=given["clientAddress"], helo=given["helo"]))
+        told = [{"recipient": one, "id": str(ids[one]) if one in ids else None} for one in arrival.recipients]
+        first = next(iter(ids.values()))
+        return Response({"id": str(first), "recipients": told}, status=status.HTTP_202_ACCEPTED)
 
 
 class ComplaintsView(InternalView):

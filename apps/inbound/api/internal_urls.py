@@ -2,9 +2,10 @@
 
 from django.urls import path
 
-from apps.inbound.api.internal import BouncesView, ComplaintsView
+from apps.inbound.api.internal import BouncesView, ComplaintsView, InboundView
 
 urlpatterns = [
     path("bounces", BouncesView.as_view()),
     path("complaints", ComplaintsView.as_view()),
+    path("inbound", InboundView.as_view()),
 ]

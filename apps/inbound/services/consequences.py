@@ -7,7 +7,7 @@ from uuid import UUID
 from apps.events.types import EventType
 from apps.inbound.services.matching import About
 from apps.messages.models import Recipient
-from apps.messages.services.outcomes import Finding
+from apps.messages.services.reported import Finding
 from apps.messages.states import BounceSource, BounceType
 from apps.protocols.reports.types import Action, Disposition, Kind, Report, ReportedRecipient
 from apps.suppressions.models import Reason
@@ -50,6 +50,7 @@ def _bounce(
         smtp_code=said.code if said else None,
         enhanced_code=_code(said) if said else "",
         diagnostic=(said.diagnostic if said else "") or _SAID_NOTHING,
+        rule=said.reason if said else "",
         details={"fault": said.fault or None} if said else {},
     )
 

@@ -17,8 +17,8 @@ from apps.inbound.services.arrival import MAX_RECIPIENTS, Arrival
 from apps.inbound.services.consequences import finding
 from apps.inbound.services.matching import Match, match
 from apps.inbound.states import Door, Matched
-from apps.messages.services import outcomes
-from apps.messages.services.outcomes import Finding
+from apps.messages.services import reported
+from apps.messages.services.reported import Finding
 from apps.messages.states import BounceSource
 from apps.protocols.reports.prediction import prediction
 from apps.protocols.reports.types import Report as Reading
@@ -77,7 +77,7 @@ def _keep(fingerprint: str, facts: Facts, door: Door, arrival: Arrival) -> UUID:
         row.explanation = found.explanation or _told(findings)
         row.save(force_insert=True)
         if findings:
-            outcomes.record_reports(findings)
+            reported.record(findings)
     return report_id
 
 

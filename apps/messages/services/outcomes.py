@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -15,11 +15,11 @@ from apps.core.rows import insert, update
 from apps.events.services import NewEvent
 from apps.events.services import record as record_events
 from apps.events.types import EventType, ResourceType
-from apps.messages.models import Attempt, Message, MessageContent, Recipient
-from apps.messages.services.evidence import Evidence, keep
+from apps.messages.models import Attempt, Bounce, Message, MessageContent, Recipient
 from apps.messages.states import FINAL, AttemptStatus, BounceSource, BounceType, Lane, Status, message_status
 from apps.messages.waits import EXPLANATIONS, Wait
-from apps.suppressions.models import Reason
+from apps.suppressions import services as suppressions
+from apps.suppressions.models import Reason, Source
 
 EVENT_OF = {
     Status.SENT: EventType.MESSAGE_SENT,
@@ -100,15 +100,6 @@ class Outcome:
         return self.is_final or (self.wait is not None and not _is_same_kind(self.wait, self.holding.waited_for))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding(Evidence):
-    """What a report says of one recipient, long after the outcome; a `bounce` takes back that it was sent."""
-
-    report_id: UUID
-    event: EventType
-    details: Mapping[str, Any] = field(default_factory=dict)
-
-
 def _is_same_kind(wait: Wait, before: Wait | None) -> bool:
     return before is not None and before.code == wait.code
 
@@ -131,56 +122,11 @@ def record(outcomes: Sequence[Outcome]) -> set[UUID]:
         if ours:
             _insert_attempts(ours, now)
             _count(messages, ours)
-            _roll_up(messages, {outcome.holding.message_id for outcome in ours}, now)
+            roll_up(messages, {outcome.holding.message_id for outcome in ours}, now)
             _wipe(ours)
             record_events([event for outcome in ours for event in _events(outcome, now)], at=now)
-            keep([_evidence(o, now) for o in ours if o.bounce is not None or o.suppress is not None], now)
+            _insert_bounces(ours, now)
     return changed
-
-
-def record_reports(findings: Sequence[Finding]) -> set[UUID]:
-    """Writes what reports say of recipients whose mail was handed over; in the caller's transaction, or its own.
-
-    Returns the recipients that a report has ended: those that were `sent`. Others have no other end, and what is said
-    of them is still told and may still suppress the address.
-    """
-    with transaction.atomic():
-        messages = lock_messages({finding.message_id for finding in findings})
-        now = clock.database_now()
-        ends = [_ended_row(finding, now) for finding in findings if finding.bounce is not None]
-        ended = update(Recipient, ends, match=("id",), where=f"t.status = '{Status.SENT.value}'")
-        known = [f if f.recipient_id in ended else replace(f, bounce=None) for f in findings]
-        for finding in known:
-            if finding.bounce is not None:
-                messages[finding.message_id]["last_error"] = finding.diagnostic
-        _roll_up(messages, {finding.message_id for finding in known if finding.bounce is not None}, now)
-        news = [new for new, old in zip(known, findings, strict=True) if (new.bounce is None) == (old.bounce is None)]
-        record_events([_report_event(finding) for finding in news], at=now)
-        keep(known, now)
-    return ended
-
-
-def _ended_row(finding: Finding, now: datetime) -> dict[str, Any]:
-    status, error = Status.BOUNCED.value, finding.diagnostic
-    return {"id": finding.recipient_id, "status": status, "last_error": error, "finished_at": now}
-
-
-def _report_event(finding: Finding) -> NewEvent:
-    data: dict[str, Any] = {
-        "recipient": finding.email,
-        "smtpCode": finding.smtp_code,
-        "enhancedCode": finding.enhanced_code or None,
-        "response": finding.diagnostic or None,
-        "source": finding.source.value,
-        "reportId": str(finding.report_id),
-        "occurredAt": clock.wire_time(finding.occurred_at),
-    }
-    if finding.bounce is not None:
-        data["bounceType"] = finding.bounce.value
-    message = finding.message_id
-    return NewEvent(
-        finding.workspace_id, finding.event, ResourceType.MESSAGE, message, message, data | dict(finding.details)
-    )
 
 
 def lock_messages(message_ids: Collection[UUID], *, may_wait: bool = True) -> dict[UUID, dict[str, Any]]:
@@ -261,21 +207,65 @@ def _attempt_row(outcome: Outcome, facts: AttemptFacts, now: datetime) -> dict[s
     }
 
 
-def _evidence(outcome: Outcome, now: datetime) -> Evidence:
+def _insert_bounces(outcomes: Sequence[Outcome], now: datetime) -> None:
+    """Bounces, and the suppressions for which they (or a complaint) are the evidence."""
+    bounces, new = [], []
+    for outcome in outcomes:
+        bounce_id = new_id() if outcome.bounce is not None else None
+        if bounce_id is not None:
+            bounces.append(_bounce_row(bounce_id, outcome, now))
+        if outcome.suppress is not None:
+            new.append(_suppression(outcome, outcome.suppress, bounce_id))
+    if bounces or new:
+        store_bounces(bounces, new, now)
+
+
+def store_bounces(bounces: list[dict[str, Any]], new: Sequence[suppressions.NewSuppression], now: datetime) -> None:
+    """Stores rows of Bounce, and the suppressions that follow from them; in the caller's transaction."""
+    if new:
+        suppressions.add(new, at=now)
+        _link(bounces, new)
+    insert(Bounce, bounces)
+
+
+def _bounce_row(bounce_id: UUID, outcome: Outcome, now: datetime) -> dict[str, Any]:
     holding, facts = outcome.holding, outcome.attempt
-    return Evidence(
+    assert outcome.bounce is not None  # noqa: S101 - the caller's condition, for the type checker
+    return {
+        "id": bounce_id,
+        "workspace_id": holding.workspace_id,
+        "message_id": holding.message_id,
+        "recipient_id": holding.recipient_id,
+        "email": holding.email,
+        "type": outcome.bounce.value,
+        "source": BounceSource.SMTP_LOG.value,
+        "smtp_code": facts.smtp_code if facts else None,
+        "enhanced_code": facts.enhanced_code if facts else "",
+        "diagnostic": facts.response if facts else outcome.error,
+        "suppression_id": None,
+        "occurred_at": facts.finished_at if facts else now,
+        "created_at": now,
+    }
+
+
+def _suppression(outcome: Outcome, reason: Reason, bounce_id: UUID | None) -> suppressions.NewSuppression:
+    holding = outcome.holding
+    is_complaint = reason is Reason.COMPLAINT
+    return suppressions.NewSuppression(
         workspace_id=holding.workspace_id,
-        message_id=holding.message_id,
-        recipient_id=holding.recipient_id,
         email=holding.email,
-        bounce=outcome.bounce,
-        suppress=outcome.suppress,
-        source=BounceSource.SMTP_LOG,
-        smtp_code=facts.smtp_code if facts else None,
-        enhanced_code=facts.enhanced_code if facts else "",
-        diagnostic=facts.response if facts else outcome.error,
-        occurred_at=facts.finished_at if facts else now,
+        reason=reason,
+        source=Source.COMPLAINT_PROCESSOR if is_complaint else Source.BOUNCE_PROCESSOR,
+        message_id=holding.message_id,
+        bounce_id=bounce_id,
     )
+
+
+def _link(bounces: list[dict[str, Any]], new: Sequence[suppressions.NewSuppression]) -> None:
+    """Names in each bounce the suppression that holds now, whoever made it."""
+    ids = suppressions.ids_of([(suppression.workspace_id, suppression.email) for suppression in new])
+    for bounce in bounces:
+        bounce["suppression_id"] = ids.get((bounce["workspace_id"], bounce["email"]))
 
 
 def _count(messages: dict[UUID, dict[str, Any]], outcomes: Sequence[Outcome]) -> None:
@@ -285,8 +275,8 @@ def _count(messages: dict[UUID, dict[str, Any]], outcomes: Sequence[Outcome]) ->
         message["last_error"] = outcome.error or message["last_error"]
 
 
-def _roll_up(messages: Mapping[UUID, Mapping[str, Any]], touched: Collection[UUID], now: datetime) -> None:
-    """Lets each message's status follow from its recipients."""
+def roll_up(messages: Mapping[UUID, Mapping[str, Any]], touched: Collection[UUID], now: datetime) -> None:
+    """Lets each message's status follow from its recipients; in the transaction that has locked the messages."""
     statuses: dict[UUID, set[str]] = defaultdict(set)
     recipients = Recipient.objects.across_workspaces().filter(message_id__in=touched)
     for message_id, status in recipients.values_list("message_id", "status"):
