@@ -18,6 +18,7 @@ class Job(StrEnum):
     CLEAN_UP = "apps.delivery.tasks.clean_up"
     CHECK_DOMAINS = "apps.domains.tasks.check_domains"
     SWEEP_ASSETS = "apps.assets.tasks.sweep"
+    SWEEP_REPORTS = "apps.inbound.tasks.sweep"
 
 
 class Tick(StrEnum):
@@ -37,6 +38,7 @@ CLUSTER_OF = {
     Job.CLEAN_UP: "maintenance",
     Job.CHECK_DOMAINS: "maintenance",
     Job.SWEEP_ASSETS: "maintenance",
+    Job.SWEEP_REPORTS: "maintenance",
 }
 
 

@@ -1,13 +1,15 @@
 """Reports find their message and their recipient, and only what a stranger cannot know may touch one."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.conf import LazySettings
 
+from apps.core import clock
 from apps.inbound.models import Report
-from apps.inbound.services.reports import raw_of
+from apps.inbound.services.reports import raw_of, sweep
 from apps.messages.models import Bounce, Message, Recipient
 from apps.messages.states import Status
 from apps.suppressions.models import Suppression
@@ -407,6 +409,19 @@ def test_what_cannot_be_read_is_kept(doors: Doors, door: str, raw: bytes) -> Non
 
     assert (report.status, report.size) == ("ignored", len(raw))
     assert raw_of(report) == raw
+
+
+def test_old_mail_is_forgotten_and_what_matched_stays(doors: Doors, world: World) -> None:
+    message = make_sent(world.owner.workspace)
+    doors.post(BOUNCES, dsn(message), return_path(message))
+    doors.post(BOUNCES, dsn(message_id="x@y.example"))
+    now = clock.now()
+
+    assert sweep(now + timedelta(days=29)) == 0
+    assert sweep(now + timedelta(days=31)) == 2
+    assert [raw_of(report) for report in Report.objects.all()] == [b"", b""]
+    assert sweep(now + timedelta(days=91)) == 1
+    assert Report.objects.get().status == "matched"
 
 
 class TestDoors:

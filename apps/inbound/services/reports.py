@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +25,7 @@ from apps.protocols.reports.types import Report as Reading
 
 # What is kept of the mail itself, and for how long; what was read in it stays.
 MAX_KEPT_OCTETS = 256 * 1024
+KEEP_RAW, KEEP_STRAY = timedelta(days=30), timedelta(days=90)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,13 @@ def take(door: Door, arrival: Arrival) -> UUID:
 def take_facts(arrival: Arrival, facts: Facts) -> UUID:
     """Takes what a log says of one delivery; `arrival` holds it as it came. Raises TemporarilyUnavailable."""
     return _once(arrival.fingerprint("log"), lambda: facts, Door.BOUNCES, arrival)
+
+
+def sweep(now: datetime) -> int:
+    """Forgets the mail of old reports, and old reports that touched nobody; how many. What was read in others stays."""
+    old = Report.objects.filter(received_at__lt=now - KEEP_RAW)
+    forgotten = old.exclude(raw_sealed="").update(raw_sealed="")
+    return forgotten + old.filter(received_at__lt=now - KEEP_STRAY).exclude(status=Matched.MATCHED).delete()[0]
 
 
 def raw_of(report: Report) -> bytes:
