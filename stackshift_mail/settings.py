@@ -73,6 +73,7 @@ INSTALLED_APPS = [
     "apps.scheduled",
     "apps.batches",
     "apps.webhooks",
+    "apps.inbound",
     "apps.console.apps.ConsoleConfig",
 ]
 MIDDLEWARE = [
@@ -193,6 +194,7 @@ SPECTACULAR_SETTINGS = {
         "ChallengeStatus": "apps.otp.states.Status.values",
         "WebhookStatus": "apps.webhooks.states.STATUSES",
         "WebhookDeliveryStatus": "apps.webhooks.states.DeliveryStatus.values",
+        "AuthenticationResult": "apps.inbound.api.resources.VERDICTS",
         "RecordStatus": "apps.domains.api.serializers.RECORD_STATUSES",
     },
     "SCHEMA_PATH_PREFIX": "/v1",
@@ -264,6 +266,15 @@ MAIL_HELO_HOST = env_text("MAIL_HELO_HOST", urlsplit(PUBLIC_URL).hostname or "lo
 MAIL_SPF_INCLUDE = env_text("MAIL_SPF_INCLUDE", f"spf.{MAIL_HELO_HOST}")
 MAIL_RETURN_PATH_HOST = env_text("MAIL_RETURN_PATH_HOST", f"bounces.{MAIL_HELO_HOST}")
 MAIL_INBOUND_HOST = env_text("MAIL_INBOUND_HOST", f"inbound.{MAIL_HELO_HOST}")
+MAIL_INTERNAL_TOKEN = env_text("MAIL_INTERNAL_TOKEN")  # without it /internal/mail answers 404
+MAIL_INBOUND_MAX_BYTES = env_int("MAIL_INBOUND_MAX_BYTES", 40 * 1024 * 1024, minimum=64 * 1024, maximum=2**27)
+MAIL_FEEDBACK_ADDRESS = env_text("MAIL_FEEDBACK_ADDRESS", f"feedback@{MAIL_RETURN_PATH_HOST}")
+MAIL_LISTENER_HOST = env_text("MAIL_LISTENER_HOST", "127.0.0.1")
+MAIL_LISTENER_PORT = env_int("MAIL_LISTENER_PORT", 2525, maximum=65535)
+MAIL_LISTENER_CERT = env_text("MAIL_LISTENER_CERT")
+MAIL_LISTENER_KEY = env_text("MAIL_LISTENER_KEY")
+MAIL_LISTENER_CONNECTIONS = env_int("MAIL_LISTENER_CONNECTIONS", 100, minimum=1, maximum=10_000)
+MAIL_LISTENER_TRUSTED = env_list("MAIL_LISTENER_TRUSTED", "127.0.0.0/8,::1/128")
 MAIL_DMARC_REQUIRED = env_bool("MAIL_DMARC_REQUIRED", False)
 MAIL_RETRY_SCHEDULE = env_seconds("MAIL_RETRY_SCHEDULE")
 MAIL_ALLOWED_NETWORKS = env_list("MAIL_ALLOWED_NETWORKS")

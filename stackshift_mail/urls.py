@@ -18,6 +18,7 @@ MAIL_ROUTES = [
     path("", include("apps.scheduled.api.urls")),
     path("", include("apps.batches.api.urls")),
     path("", include("apps.webhooks.api.urls")),
+    path("", include("apps.inbound.api.urls")),
 ]
 
 urlpatterns = [
@@ -26,6 +27,7 @@ urlpatterns = [
     path("api/v1/", include(MAIL_ROUTES)),
     path("api/v1/", include("apps.assets.api.urls")),
     path("", include("apps.assets.api.origin_urls")),
+    path("internal/mail/", include("apps.inbound.api.internal_urls")),
     path("v1/schema", SchemaView.as_view(), name="schema"),
     path("docs/", ReferenceView.as_view()),
     path("admin/", admin.site.urls),

@@ -82,6 +82,8 @@ class Api:
         response = self._client.generic(
             method, path, data, content_type, headers=wire, query_params=query, REMOTE_ADDR="127.0.0.1"
         )
+        if response.streaming:  # a file
+            return Answer(response.status_code, b"".join(response.streaming_content), response.headers)
         content = response.content
         return Answer(response.status_code, json.loads(content) if content else None, response.headers)
 

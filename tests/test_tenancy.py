@@ -30,6 +30,7 @@ from tests.batches.making import make_batch
 from tests.client import EVENTS, MESSAGES, SEND, Api, mail
 from tests.conftest import World
 from tests.factories import make_challenge, make_domain, make_key, make_message, suppress
+from tests.inbound.mail import attachment_ids, make_inbound_domain, make_inbound_message
 from tests.routes import Route, asset_routes, mail_routes
 from tests.scheduled.making import make_scheduled
 from tests.suppressions.making import make_bounce
@@ -106,6 +107,15 @@ IDS |= {
     "GET mail/webhooks/<str:id>/deliveries": lambda ours: make_endpoint(ours).pk,
     "GET mail/webhook-deliveries/<str:id>": lambda ours: make_delivery(ours).pk,
     "POST mail/webhook-deliveries/<str:id>/retry": lambda ours: make_delivery(ours).pk,
+    "GET mail/inbound/domains": None,
+    "POST mail/inbound/domains": None,
+    "GET mail/inbound/domains/<str:id>": lambda ours: make_inbound_domain(ours).pk,
+    "DELETE mail/inbound/domains/<str:id>": lambda ours: make_inbound_domain(ours).pk,
+    "POST mail/inbound/domains/<str:id>/verify": lambda ours: make_inbound_domain(ours).pk,
+    "GET mail/inbound/messages": None,
+    "GET mail/inbound/messages/<str:id>": lambda ours: make_inbound_message(ours).pk,
+    "GET mail/inbound/messages/<str:id>/attachments": lambda ours: make_inbound_message(ours).pk,
+    "GET mail/inbound/messages/<str:id>/attachments/<str:attachment_id>": lambda ours: attachment_ids(ours),
 }
 # Below one mount only.
 ASSET_IDS: dict[str, Callable[[Workspace], UUID | dict[str, UUID]] | None] = {

@@ -39,11 +39,13 @@ WHOLE_VALUE = frozenset({"", "exact", "isnull", "isempty"})
 # How a word of a state looks (static/console.css): what went well, what is under way, what waits though it should not,
 # what went wrong; and quietly what came to its end by somebody's choice, or says nothing.
 TONES = {
-    **dict.fromkeys(("sent", "verified", "active", "completed", "ready", "succeeded"), "good"),
+    **dict.fromkeys(("sent", "verified", "active", "completed", "ready", "succeeded", "matched", "pass"), "good"),
     **dict.fromkeys(("queued", "sending", "pending", "scheduled", "processing", "open"), "open"),
-    **dict.fromkeys(("deferred", "ambiguous", "soft", "suspended", "partially_failed", "retrying"), "waiting"),
-    **dict.fromkeys(("failed", "bounced", "hard", "missing", "complaint", "hard_bounce"), "bad"),
-    **dict.fromkeys(("suppressed", "canceled", "expired", "archived", "deleted", "disabled", "unknown"), "quiet"),
+    **dict.fromkeys(("deferred", "ambiguous", "soft", "suspended", "partially_failed"), "waiting"),
+    **dict.fromkeys(("retrying", "unmatched", "softfail"), "waiting"),
+    **dict.fromkeys(("failed", "bounced", "hard", "missing", "complaint", "hard_bounce", "forged", "fail"), "bad"),
+    **dict.fromkeys(("suppressed", "canceled", "expired", "archived", "deleted", "disabled"), "quiet"),
+    **dict.fromkeys(("unknown", "ignored"), "quiet"),
 }
 
 

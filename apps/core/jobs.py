@@ -19,6 +19,7 @@ class Job(StrEnum):
     CHECK_DOMAINS = "apps.domains.tasks.check_domains"
     SWEEP_ASSETS = "apps.assets.tasks.sweep"
     SEND_WEBHOOKS = "apps.webhooks.tasks.send"
+    SWEEP_REPORTS = "apps.inbound.tasks.sweep"
 
 
 class Tick(StrEnum):
@@ -39,6 +40,7 @@ CLUSTER_OF = {
     Job.CHECK_DOMAINS: "maintenance",
     Job.SWEEP_ASSETS: "maintenance",
     Job.SEND_WEBHOOKS: "webhooks",
+    Job.SWEEP_REPORTS: "maintenance",
 }
 # Jobs of which one is always to be at work on every host that has workers, and the dotted path of a function that
 # counts those that are. The watchdog keeps them going and knows no app above its own.

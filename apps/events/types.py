@@ -52,6 +52,10 @@ class EventType(models.TextChoices):
     WEBHOOK_DELIVERY_SUCCEEDED = "mail.webhook.delivery.succeeded", "An endpoint took an event"
     WEBHOOK_DELIVERY_FAILED = "mail.webhook.delivery.failed", "An endpoint did not take an event"
     # Ours.
+    INBOUND_RECEIVED = "mail.inbound.received", "Mail came in for an inbound domain"
+    INBOUND_DOMAIN_CREATED = "mail.inbound.domain.created", "An inbound domain was added"
+    INBOUND_DOMAIN_VERIFIED = "mail.inbound.domain.verified", "Mail for an inbound domain is taken from now on"
+    INBOUND_DOMAIN_DELETED = "mail.inbound.domain.deleted", "An inbound domain was removed"
     SCHEDULED_CREATED = "mail.scheduled.created", "Mail was scheduled for later"
     SCHEDULED_DISPATCHED = "mail.scheduled.dispatched", "Scheduled mail became a message at its time"
     SCHEDULED_FAILED = "mail.scheduled.failed", "Scheduled mail was refused at its time and is not sent"
@@ -70,3 +74,4 @@ class ResourceType(models.TextChoices):
     SCHEDULED = "scheduled"
     BATCH = "batch"
     INBOUND_MESSAGE = "inbound_message"
+    INBOUND_DOMAIN = "inbound_domain"

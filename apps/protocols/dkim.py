@@ -102,7 +102,7 @@ def sign(message: bytes, keys: Sequence[SigningKey], *, signed_at: datetime, exp
         raise ValueError("a message without From cannot be signed")  # RFC 6376, 5.4
     names = _signed_names(fields)
     signed_fields = _signed_fields(fields, names)
-    body_hash = _text64(hashlib.sha256(_relaxed_body(body)).digest())
+    body_hash = _text64(hashlib.sha256(relaxed_body(body)).digest())
     return b"".join(
         _signature(key, signed_fields, f"{times}\r\n\th={_folded_names(names)};\r\n\tbh={body_hash};") for key in keys
     )
@@ -112,7 +112,7 @@ def _signature(key: SigningKey, signed_fields: bytes, tags: str) -> bytes:
     kind = "ed25519" if isinstance(key.private_key, ed25519.Ed25519PrivateKey) else "rsa"
     own = f"v=1; a={kind}-sha256; c=relaxed/relaxed; d={key.domain}; s={key.selector};\r\n\t{tags}\r\n\tb="
     # RFC 6376, 3.7: the signature field itself comes last, with an empty b= and without its CRLF.
-    signed = b"%sdkim-signature:%s" % (signed_fields, _relaxed_value(own.encode()))
+    signed = b"%sdkim-signature:%s" % (signed_fields, relaxed_value(own.encode()))
     value = _text64(_sign_octets(key.private_key, signed))
     folded = "\r\n\t".join(value[at : at + _LINE] for at in range(0, len(value), _LINE))
     return f"DKIM-Signature: {own}{folded}\r\n".encode()
@@ -170,15 +170,16 @@ def _relaxed_fields(head: bytes) -> dict[bytes, list[bytes]]:
     fields: dict[bytes, list[bytes]] = {}
     for line in head.replace(b"\r\n ", b" ").replace(b"\r\n\t", b" ").split(b"\r\n"):
         name, _, value = line.partition(b":")
-        fields.setdefault(name.rstrip(b" \t").lower(), []).append(_relaxed_value(value))
+        fields.setdefault(name.rstrip(b" \t").lower(), []).append(relaxed_value(value))
     return fields
 
 
-def _relaxed_value(value: bytes) -> bytes:
+def relaxed_value(value: bytes) -> bytes:
+    """RFC 6376, 3.4.2: the value of one field, without its last CRLF."""
     return _one_space(value.replace(b"\r\n", b"")).strip(b" ")
 
 
-def _relaxed_body(body: bytes) -> bytes:
+def relaxed_body(body: bytes) -> bytes:
     """RFC 6376, 3.4.4."""
     lines = _one_space(body if body.endswith(b"\r\n") else body + b"\r\n").replace(b" \r\n", b"\r\n")
     trimmed = lines.rstrip(b"\r\n")

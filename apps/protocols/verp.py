@@ -27,6 +27,11 @@ def make(recipient_id: UUID, *, secret: bytes, host: str) -> str:
     return f"{_PREFIX}{token}@{canonical_domain(host)}"
 
 
+def is_in_form(address: str) -> bool:
+    """Whether it looks like a return path of ours, so that one that we did not sign is a forgery and no mistake."""
+    return _LOCAL.fullmatch(address.partition("@")[0]) is not None
+
+
 def read(address: str, *, secrets: Sequence[bytes]) -> UUID | None:
     """Return the recipient that a return path names, or None when none of our secrets signed it."""
     local, at, _ = address.partition("@")

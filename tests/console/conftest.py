@@ -16,6 +16,10 @@ from apps.delivery.models import CapturedMessage, Destination, Drain
 from apps.domains.models import DomainRecord, ReturnPathLabel
 from apps.events.services import NewEvent, record
 from apps.events.types import EventType, ResourceType
+from apps.inbound.models import InboundAttachment, InboundDomain, InboundMessage, Report
+from apps.inbound.services import reports
+from apps.inbound.services.arrival import Arrival
+from apps.inbound.states import Door
 from apps.keys.models import IdempotencyKey
 from apps.messages.models import Attachment, Attempt, Bounce, Message, Recipient
 from apps.messages.states import AttemptStatus, BounceSource, BounceType, Status
@@ -26,6 +30,7 @@ from apps.workspaces.models import Member, User, Workspace
 from apps.workspaces.services import create_operator
 from tests.assets.rows import make_everything
 from tests.factories import make_challenge, make_domain, make_key, make_message, make_workspace, suppress
+from tests.inbound.mail import make_inbound_message
 from tests.scheduled.making import later, make_scheduled
 from tests.templates.making import make_template
 from tests.webhooks.making import make_hostile
@@ -73,6 +78,21 @@ def hold(message: Message, code: WaitCode = WaitCode.QUARANTINE) -> Recipient:
     rows = Recipient.objects.across_workspaces().filter(message=message)
     rows.update(status=Status.DEFERRED, next_attempt_at=None, wait_code=code, wait_detail=HOSTILE, crashes=3)
     return rows.get()
+
+
+def make_inbound(workspace: Workspace) -> None:
+    """A report, and a mail with a file, that say what attackers would."""
+    head = f'Subject: {HOSTILE}\r\nFrom: "{HOSTILE}" <a@a.example>\r\n'
+    raw = f'{head}Content-Type: application/pdf; name="{HOSTILE}"\r\n\r\n'.encode()
+    make_inbound_message(workspace, raw + HOSTILE.encode())
+    told = {"text": HOSTILE, "html": HOSTILE, "fault": HOSTILE, "headers": [[HOSTILE, HOSTILE]]}
+    InboundMessage.objects.of(workspace.pk).update(**told, people={"to": [{"email": HOSTILE}]})
+    InboundAttachment.objects.of(workspace.pk).update(filename=HOSTILE, content_id=HOSTILE)
+    InboundDomain.objects.of(workspace.pk).update(
+        checks={"mx": {"status": "failed", "explanation": HOSTILE, "found": [HOSTILE]}}
+    )
+    reports.take(Door.BOUNCES, Arrival(raw + HOSTILE.encode(), (HOSTILE,), HOSTILE))
+    Report.objects.update(explanation=HOSTILE, reading={"recipients": [HOSTILE], "note": HOSTILE})
 
 
 @pytest.fixture
@@ -136,6 +156,7 @@ def everything(staff: User) -> Workspace:
     Scheduled.objects.of(workspace.pk).update(error=HOSTILE, wait_detail=HOSTILE, idempotency_key=HOSTILE)
     capture(workspace, subject=HOSTILE, source=b"Subject: " + HOSTILE.encode() + b"\r\n\r\n" + HOSTILE.encode())
     make_template(workspace, name=HOSTILE, subject=HOSTILE, html=f"<p>{HOSTILE}</p>", text=HOSTILE, description=HOSTILE)
+    make_inbound(workspace)
     Destination.objects.create(
         key=HOSTILE, failures=2, paused_until=now + timedelta(hours=1), last_error=HOSTILE, updated_at=now
     )

@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
+from apps.domains.api import views
 from apps.domains.models import DkimKey, Domain
 from apps.domains.services import keys, registry
 from apps.domains.services.sending import signing_keys
@@ -66,3 +68,16 @@ def test_a_domain_that_is_disabled_meanwhile_stays_so(world: World, dns: DnsServ
 
     row.refresh_from_db()
     assert row.status == "disabled"
+
+
+@pytest.mark.parametrize("path", ["", "/{id}"])
+def test_a_deletion_between_a_domain_and_its_records_is_no_error(world: World, dns: DnsServer, path: str) -> None:
+    domain_id = domain_of(world, dns)["id"]
+
+    with (
+        patch.object(views, "records_of_each", lambda domains: {domain.pk: [] for domain in domains}),
+        patch.object(views, "records_of", return_value=[]),
+    ):
+        answer = world.owner.api.get(f"{DOMAINS}{path.format(id=domain_id)}")
+
+    assert (answer.status, answer.rows if answer.status == 200 else None) == ((404, None) if path else (200, []))

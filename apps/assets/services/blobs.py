@@ -6,7 +6,7 @@ refers to, with the same row taken; so of the two only one can win.
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import IO, TypeVar
@@ -37,6 +37,10 @@ Result = TypeVar("Result")
 class Doomed(Exception):
     """The blob was swept while its file was written; begin again."""
 
+    def __init__(self, blob: Blob) -> None:
+        super().__init__(blob.pk)
+        self.blob = blob
+
 
 def storage() -> Storage:
     return storages["assets"]
@@ -47,15 +51,25 @@ def store(workspace_id: UUID, received: Received, refer: Callable[[Blob], Result
 
     Raises StorageUnavailable; then nothing refers to the blob, and the sweep takes it.
     """
+    return store_each(workspace_id, [received], lambda stored: refer(stored[0]))
+
+
+def store_each(workspace_id: UUID, received: Sequence[Received], refer: Callable[[Sequence[Blob]], Result]) -> Result:
+    """The same for several files that become permanent together, or none of them."""
     while True:
-        blob = _claim(workspace_id, received)
-        _write(blob, received)
+        stored = []
+        for one in received:
+            blob = _claim(workspace_id, one)
+            _write(blob, one)
+            stored.append(blob)
         try:
             with transaction.atomic():
-                _confirm(blob)
-                return refer(blob)
-        except Doomed:
-            _remove(blob)  # no row knows of this file any more, and no other blob will have its name
+                # In one order, lest two wait for each other in a circle; the same content may be there twice.
+                for blob in sorted({blob.pk: blob for blob in stored}.values(), key=lambda blob: blob.pk):
+                    _confirm(blob)
+                return refer(stored)
+        except Doomed as doomed:
+            _remove(doomed.blob)  # no row knows of this file any more, and no other blob will have its name
 
 
 def read(blob: Blob) -> bytes:
@@ -155,7 +169,7 @@ def _confirm(blob: Blob) -> None:
     now = clock.now()
     living = Blob.objects.of(blob.workspace_id).filter(pk=blob.pk, doomed_at=None)
     if not living.update(stored_at=now, keep_until=Greatest("keep_until", now + KEEP)):
-        raise Doomed
+        raise Doomed(blob)
 
 
 def _remove(blob: Blob) -> None:

@@ -39,7 +39,7 @@ class ApiMiddleware:
     Keys are the API's only credentials. That a cookie cannot be one is so by construction, and costs nothing.
     """
 
-    PREFIXES = ("/v1/mail/", "/api/v1/mail/", "/api/v1/assets", "/uploads/", "/downloads/")
+    PREFIXES = ("/v1/mail/", "/api/v1/mail/", "/api/v1/assets", "/uploads/", "/downloads/", "/internal/mail/")
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

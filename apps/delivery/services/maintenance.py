@@ -23,7 +23,7 @@ def clean_up() -> None:
 
 def ensure_schedules() -> None:
     """The recurring jobs of the maintenance cluster, as rows that django-q2's scheduler reads."""
-    every = {Job.RECOVER: 1, Job.CLEAN_UP: 60, Job.CHECK_DOMAINS: 1, Job.SWEEP_ASSETS: 10}
+    every = {Job.RECOVER: 1, Job.CLEAN_UP: 60, Job.CHECK_DOMAINS: 1, Job.SWEEP_ASSETS: 10, Job.SWEEP_REPORTS: 60}
     for job, minutes in every.items():
         Schedule.objects.update_or_create(
             name=job.name.lower(),

@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.core.api.pagination import WholeListPagination
+from apps.core.errors import NotFound
 from apps.domains.api.serializers import DomainRequest, DomainResource, show_domain
 from apps.domains.models import Domain
 from apps.domains.services import checking, keys, registry
@@ -53,7 +54,8 @@ class DomainViewSet(WorkspaceViewSet):
     def list(self, request: Request) -> Response:
         domains: list[Domain] = self.paginate_queryset(self.filter_queryset(self.get_queryset())) or []
         records = records_of_each(domains)
-        shown = [show_domain(domain, records[domain.pk]) for domain in domains]
+        # One without records was deleted between the two questions.
+        shown = [show_domain(domain, records[domain.pk]) for domain in domains if records[domain.pk]]
         return self.get_paginated_response(DomainResource(shown, many=True).data)
 
     def retrieve(self, request: Request, id: str) -> Response:
@@ -99,4 +101,7 @@ class DomainViewSet(WorkspaceViewSet):
 
 def _shown(domain: Domain) -> dict[str, Any]:
     fresh = reread(domain)
-    return DomainResource(show_domain(fresh, records_of(fresh))).data
+    records = records_of(fresh)
+    if not records:  # deleted between the two questions
+        raise NotFound
+    return DomainResource(show_domain(fresh, records)).data

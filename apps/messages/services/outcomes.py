@@ -124,7 +124,8 @@ def record(outcomes: Sequence[Outcome]) -> set[UUID]:
         ours = [outcome for outcome in outcomes if outcome.holding.recipient_id in changed]
         if ours:
             _insert_attempts(ours, now)
-            _roll_up(messages, ours, now)
+            _count(messages, ours)
+            roll_up(messages, {outcome.holding.message_id for outcome in ours}, now)
             _wipe(ours)
             record_events([event for outcome in ours for event in _events(outcome, now)], at=now)
             _insert_bounces(ours, now)
@@ -275,14 +276,16 @@ def _suppression(outcome: Outcome, reason: Reason, bounce_id: UUID | None) -> Ne
     )
 
 
-def _roll_up(messages: dict[UUID, dict[str, Any]], outcomes: Sequence[Outcome], now: datetime) -> None:
-    """Lets each message's status follow from its recipients."""
+def _count(messages: dict[UUID, dict[str, Any]], outcomes: Sequence[Outcome]) -> None:
     for outcome in outcomes:
         message = messages[outcome.holding.message_id]
         message["attempt_count"] += outcome.attempt is not None
         message["last_error"] = outcome.error or message["last_error"]
+
+
+def roll_up(messages: Mapping[UUID, Mapping[str, Any]], touched: Collection[UUID], now: datetime) -> None:
+    """Lets each message's status follow from its recipients; in the transaction that has locked the messages."""
     statuses: dict[UUID, set[str]] = defaultdict(set)
-    touched = {outcome.holding.message_id for outcome in outcomes}
     recipients = Recipient.objects.across_workspaces().filter(message_id__in=touched)
     for message_id, status in recipients.values_list("message_id", "status"):
         statuses[message_id].add(status)

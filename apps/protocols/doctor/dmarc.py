@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 from publicsuffixlist import PublicSuffixList
@@ -26,6 +26,29 @@ class Inherited:
     record: str
     policy: str
     answer: Answer[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What holds for a domain's mail; without tags where the look-up failed."""
+
+    status: Outcome
+    wanted: str = ""
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+def policy_for(domain: str, look: Look) -> Policy | None:
+    """The policy that a receiver follows for mail from this domain; None: there is none."""
+    answer = look.txt(f"_dmarc.{domain}")
+    if answer.status is Outcome.FAILED:
+        return Policy(Outcome.FAILED)
+    own = _policies(answer.values)
+    if len(own) == 1 and (wanted := _policy(own[0], "p")):
+        return Policy(Outcome.FOUND, wanted, own[0])
+    inherited = find_inherited(domain, look)
+    if isinstance(inherited, Answer):
+        return Policy(Outcome.FAILED)
+    return Policy(Outcome.FOUND, inherited.policy, _tags(inherited.record)) if inherited else None
 
 
 def judge_dmarc(record: ExpectedRecord, domain: str, answer: Answer[str], look: Look) -> CheckResult:
