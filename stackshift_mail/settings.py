@@ -73,6 +73,7 @@ INSTALLED_APPS = [
     "apps.scheduled",
     "apps.batches",
     "apps.inbound",
+    "apps.webhooks",
     "apps.console.apps.ConsoleConfig",
 ]
 MIDDLEWARE = [
@@ -111,7 +112,7 @@ DATABASES = {"default": environ.Env.db_url_config(env_text("DATABASE_URL", f"sql
 DATABASES["default"]["CONN_MAX_AGE"] = 600  # django-q2 would connect anew for every poll otherwise
 # The web server asks nothing before it asks: after an outage each connection fails once, with 503. The workers of
 # django-q2 would die of it.
-ROLE = env_text("STACKSHIFT_ROLE")  # "web" by gunicorn.conf.py, "delivery" by the worker command
+ROLE = env_text("STACKSHIFT_ROLE")  # "web" by gunicorn.conf.py, the name of a cluster by the worker command
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = ROLE != "web"
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
@@ -125,7 +126,7 @@ elif ROLE == "web":
     # Requests repeat the same few statements, so each connection has them planned once. Workers join whole arrays
     # with growing tables, where a plan made for an empty table would be kept too long.
     DATABASES["default"]["OPTIONS"] = {"server_side_binding": True, "prepare_threshold": 3}
-elif ROLE == "delivery":
+elif ROLE in {"delivery", "webhooks"}:
     # A worker that waits for a lock shows no sign of life, and would be taken for dead.
     DATABASES["default"]["OPTIONS"] = {"options": "-c lock_timeout=4s -c statement_timeout=8s"}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -192,6 +193,8 @@ SPECTACULAR_SETTINGS = {
         "ContentKind": "apps.scheduled.states.Kind.values",
         "ChallengeStatus": "apps.otp.states.Status.values",
         "AuthenticationResult": "apps.inbound.api.resources.VERDICTS",
+        "WebhookStatus": "apps.webhooks.states.STATUSES",
+        "WebhookDeliveryStatus": "apps.webhooks.states.DeliveryStatus.values",
         "RecordStatus": "apps.domains.api.serializers.RECORD_STATUSES",
     },
     "SCHEMA_PATH_PREFIX": "/v1",
@@ -238,6 +241,17 @@ Q_CLUSTER = {
             "recycle": 500,
             "scheduler": False,
         },
+        # Of its own, so that customers' slow servers never hold what delivers mail. One job is an event loop.
+        "webhooks": {
+            "workers": 1,
+            "queue_limit": 1,
+            "bulk": 1,
+            "timeout": 7200,
+            "retry": 14400,
+            "poll": 0.5,
+            "recycle": 500,
+            "scheduler": False,
+        },
     },
 }
 
@@ -268,6 +282,10 @@ MAIL_LEASE_SECONDS = env_int("MAIL_LEASE_SECONDS", 60, minimum=2)
 MAIL_OTP_COOLDOWN_SECONDS = env_int("MAIL_OTP_COOLDOWN_SECONDS", 30, maximum=3600)
 MAIL_OTP_HOURLY_LIMIT = env_int("MAIL_OTP_HOURLY_LIMIT", 5, minimum=1, maximum=1000)
 MAIL_OTP_DAILY_LIMIT = env_int("MAIL_OTP_DAILY_LIMIT", 10, minimum=1, maximum=1000)
+
+# --- Webhooks -----------------------------------------------------------------------------------------------
+WEBHOOK_RETRY_SCHEDULE = env_seconds("WEBHOOK_RETRY_SCHEDULE")
+WEBHOOK_ALLOWED_NETWORKS = env_list("WEBHOOK_ALLOWED_NETWORKS")
 
 # --- Logging ------------------------------------------------------------------------------------------------
 LOGGING = {

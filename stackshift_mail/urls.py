@@ -17,6 +17,7 @@ MAIL_ROUTES = [
     path("", include("apps.scheduled.api.urls")),
     path("", include("apps.batches.api.urls")),
     path("", include("apps.inbound.api.urls")),
+    path("", include("apps.webhooks.api.urls")),
 ]
 
 urlpatterns = [

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent
 LAYERS = [
-    {"core", "protocols"},
+    {"protocols"},
+    {"core"},
     {"workspaces"},
     {"keys"},
     {"events"},
@@ -52,6 +53,11 @@ ACROSS_WORKSPACES = {
     "apps/scheduled/services/dispatch.py": "a job that looks for the workspaces in which mail is due",
     "apps/otp/admin.py": "the console offers the purposes in use, whoever's they are",
     "apps/otp/services/follow.py": "a tick that follows the challenges of every workspace",
+    "apps/webhooks/services/claiming.py": "the sender takes endpoints that are due, whoever's they are",
+    "apps/webhooks/services/fan_out.py": "a job that looks at the new events of every workspace",
+    "apps/webhooks/services/pace.py": "what waits for one endpoint, whose row the caller has",
+    "apps/webhooks/services/purge.py": "a job that takes away what deleted endpoints left in every workspace",
+    "apps/webhooks/services/recording.py": "the sender records what it was given a claim on",
     "apps/messages/services/outcomes.py": "one transaction records what became of many workspaces' mail",
 }
 # The console and the delivery engine work across workspaces by their nature.

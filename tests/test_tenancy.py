@@ -34,6 +34,7 @@ from tests.inbound.mail import attachment_ids, make_inbound_domain, make_inbound
 from tests.routes import Route, asset_routes, mail_routes
 from tests.scheduled.making import make_scheduled
 from tests.templates.making import make_template, version_ids
+from tests.webhooks.making import make_delivery, make_endpoint
 
 # For each route, an id of the owner's, or None where the address has none. A route that is not here fails below.
 IDS: dict[str, Callable[[Workspace], UUID | dict[str, UUID]] | None] = {
@@ -98,6 +99,19 @@ IDS |= {
     "GET mail/inbound/messages/<str:id>/attachments": lambda ours: make_inbound_message(ours).pk,
     "GET mail/inbound/messages/<str:id>/attachments/<str:attachment_id>": lambda ours: attachment_ids(ours),
 }
+IDS |= {
+    "GET mail/webhooks": None,
+    "POST mail/webhooks": None,
+    "GET mail/webhooks/<str:id>": lambda ours: make_endpoint(ours).pk,
+    "PATCH mail/webhooks/<str:id>": lambda ours: make_endpoint(ours).pk,
+    "DELETE mail/webhooks/<str:id>": lambda ours: make_endpoint(ours).pk,
+    "POST mail/webhooks/<str:id>/rotate-secret": lambda ours: make_endpoint(ours).pk,
+    "POST mail/webhooks/<str:id>/test": lambda ours: make_endpoint(ours).pk,
+    "POST mail/webhooks/<str:id>/replay": lambda ours: make_endpoint(ours).pk,
+    "GET mail/webhooks/<str:id>/deliveries": lambda ours: make_endpoint(ours).pk,
+    "GET mail/webhook-deliveries/<str:id>": lambda ours: make_delivery(ours).pk,
+    "POST mail/webhook-deliveries/<str:id>/retry": lambda ours: make_delivery(ours).pk,
+}
 # Below one mount only.
 ASSET_IDS: dict[str, Callable[[Workspace], UUID | dict[str, UUID]] | None] = {
     "GET assets": None,
@@ -122,6 +136,8 @@ BODIES: dict[str, tuple[Any, str]] = {
         {"sendAt": clock.wire_time(clock.now() + timedelta(days=1))},
         "application/json",
     ),
+    "PATCH mail/webhooks/<str:id>": ({"description": "x"}, "application/json"),
+    "POST mail/webhooks/<str:id>/replay": ({"from": "2026-01-01T00:00:00Z"}, "application/json"),
     "PUT assets/<str:id>/replace": (form(file_part(b"new")), MULTIPART_CONTENT),
     "POST assets/<str:id>/signed-url": ({}, "application/json"),
 }

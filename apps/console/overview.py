@@ -15,6 +15,9 @@ from apps.domains.models import Domain
 from apps.domains.states import Status as DomainStatus
 from apps.messages.models import Recipient
 from apps.messages.states import Lane, Status
+from apps.webhooks.models import Endpoint
+from apps.webhooks.states import DisabledBy
+from apps.webhooks.states import Status as WebhookStatus
 from apps.workspaces.models import Period, UsageCount
 
 ALIVE_FOR = timedelta(seconds=10)
@@ -57,6 +60,7 @@ def read() -> list[Tile]:
         _paused(),
         _captured(),
         *_domains(),
+        *_webhooks(),
     ]
 
 
@@ -137,6 +141,18 @@ def _domains() -> list[Tile]:
             is_alarming=status == DomainStatus.FAILED and counts.get(status, 0) > 0,
         )
         for status in DomainStatus
+    ]
+
+
+def _webhooks() -> list[Tile]:
+    """Endpoints that fail, and those that were disabled because of it: somebody has to look at these."""
+    endpoints = Endpoint.objects.across_workspaces().order_by()
+    disabled = endpoints.filter(status=WebhookStatus.DISABLED).exclude(disabled_by=DisabledBy.REQUEST).count()
+    failing = endpoints.filter(status=WebhookStatus.ACTIVE, failing_since__isnull=False).count()
+    lasting = f"status__exact={WebhookStatus.DISABLED}"
+    return [
+        Tile("failing webhooks", str(failing), "webhooks_endpoint", f"status__exact={WebhookStatus.ACTIVE}"),
+        Tile("webhooks disabled by failure", str(disabled), "webhooks_endpoint", lasting, is_alarming=disabled > 0),
     ]
 
 

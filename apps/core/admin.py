@@ -38,10 +38,11 @@ WHOLE_VALUE = frozenset({"", "exact", "isnull", "isempty"})
 # How a word of a state looks (static/console.css): what went well, what is under way, what waits though it should not,
 # what went wrong; and quietly what came to its end by somebody's choice, or says nothing.
 TONES = {
-    **dict.fromkeys(("sent", "verified", "active", "completed", "ready", "matched", "pass"), "good"),
+    **dict.fromkeys(("sent", "verified", "active", "completed", "ready", "matched", "pass", "succeeded"), "good"),
     **dict.fromkeys(("queued", "sending", "pending", "scheduled", "processing", "open"), "open"),
     **dict.fromkeys(
-        ("deferred", "ambiguous", "soft", "suspended", "partially_failed", "unmatched", "softfail"), "waiting"
+        ("deferred", "ambiguous", "soft", "suspended", "partially_failed", "unmatched", "softfail", "retrying"),
+        "waiting",
     ),
     **dict.fromkeys(("failed", "bounced", "hard", "missing", "complaint", "hard_bounce", "forged", "fail"), "bad"),
     **dict.fromkeys(

@@ -19,6 +19,7 @@ class Job(StrEnum):
     CHECK_DOMAINS = "apps.domains.tasks.check_domains"
     SWEEP_ASSETS = "apps.assets.tasks.sweep"
     SWEEP_REPORTS = "apps.inbound.tasks.sweep"
+    SEND_WEBHOOKS = "apps.webhooks.tasks.send"
 
 
 class Tick(StrEnum):
@@ -39,7 +40,11 @@ CLUSTER_OF = {
     Job.CHECK_DOMAINS: "maintenance",
     Job.SWEEP_ASSETS: "maintenance",
     Job.SWEEP_REPORTS: "maintenance",
+    Job.SEND_WEBHOOKS: "webhooks",
 }
+# Jobs of which one is always to be at work on every host that has workers, and the dotted path of a function that
+# counts those that are. The watchdog keeps them going and knows no app above its own.
+ENDLESS = {Job.SEND_WEBHOOKS: "apps.webhooks.tasks.at_work_here"}
 
 
 def enqueue(job: Job) -> None:

@@ -23,17 +23,18 @@ MAX_VALUES = 30_000
 FEW = 2
 
 
-def insert(model: type[models.Model], rows: Sequence[Row]) -> None:
+def insert(model: type[models.Model], rows: Sequence[Row], *, or_ignore: bool = False) -> None:
     """Inserts rows given as {attname: value}, all with the same names; the database fills in what they leave out.
 
-    Raises IntegrityError as the ORM would. Inside a transaction it is all or nothing.
+    Raises IntegrityError as the ORM would, or leaves out rows that are there already. Inside a transaction it is all
+    or nothing.
     """
     if not rows:
         return
     plan = _plan(model, connection.vendor, tuple(rows[0]))
     with connection.cursor() as cursor:
         for chunk in plan.chunks(rows):
-            cursor.execute(plan.insertion(chunk), plan.values(chunk))
+            cursor.execute(plan.insertion(chunk, or_ignore=or_ignore), plan.values(chunk))
 
 
 def insert_all(parts: Sequence[Part], *, counting: Sequence[Statement] = ()) -> list[int]:
@@ -110,9 +111,11 @@ class _Plan:
         self._arrays = f"unnest({', '.join(f'%s::{_array_type(field)}' for field in fields)})"
         self._names = ", ".join(f"column{number}" for number in range(1, len(fields) + 1))
 
-    def insertion(self, rows: Sequence[Row]) -> str:
+    def insertion(self, rows: Sequence[Row], *, or_ignore: bool = False) -> str:
         columns = ", ".join(self._columns.values())
-        return f"INSERT INTO {self._table} ({columns}) SELECT * FROM {self._source(rows)}"  # noqa: S608 - names of our models
+        # Without a WHERE, SQLite takes ON for the beginning of a join.
+        ending = " WHERE true ON CONFLICT DO NOTHING" if or_ignore else ""
+        return f"INSERT INTO {self._table} ({columns}) SELECT * FROM {self._source(rows)}{ending}"  # noqa: S608 - names of our models
 
     def change(self, rows: Sequence[Row], match: Sequence[str], where: str) -> str:
         given = {name: f"v.column{number}" for number, name in enumerate(self._columns, start=1)}

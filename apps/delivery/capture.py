@@ -8,9 +8,9 @@ from email.parser import BytesHeaderParser
 from uuid import UUID
 
 from apps.core import clock
+from apps.core.database import DatabaseAway, database
 from apps.core.ids import new_id
 from apps.core.rows import insert
-from apps.delivery.database import DatabaseAway, database
 from apps.delivery.models import CapturedMessage
 from apps.delivery.scripts import ACCEPTED, DROPPED, scripted
 from apps.delivery.services.gate import Gate

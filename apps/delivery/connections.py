@@ -9,7 +9,7 @@ from datetime import datetime
 from itertools import count
 
 from apps.core import clock
-from apps.delivery.database import DatabaseAway
+from apps.core.database import DatabaseAway
 from apps.delivery.routing import Destination, Router
 from apps.delivery.services.gate import Gate
 from apps.delivery.work import Carriage, Carried, NotCarried, Parcel, TooSlow, Unwritable

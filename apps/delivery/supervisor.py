@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 
-from apps.delivery import leash
+from apps.core import leash
 
 logger = logging.getLogger(__name__)
 

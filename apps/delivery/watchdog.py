@@ -13,10 +13,11 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.utils import timezone
+from django.utils.module_loading import import_string
 from django_q.models import OrmQ, Schedule
 
 from apps.core import clock
-from apps.core.jobs import CLUSTER_OF, Job, enqueue
+from apps.core.jobs import CLUSTER_OF, ENDLESS, Job, enqueue
 from apps.delivery.models import Drain
 from apps.delivery.services.maintenance import ensure_schedules
 from apps.delivery.shaping import delivery_workers
@@ -35,7 +36,7 @@ SCHEDULE_LATE = timedelta(minutes=4)
 def clusters() -> list[Child]:
     """One small django-q2 cluster for each kind of work, so that none can starve another."""
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "qcluster"]
-    names = ("delivery", "maintenance")
+    names = ("delivery", "maintenance", *sorted({CLUSTER_OF[job] for job in ENDLESS}))
     return [Child(name, command, {"Q_CLUSTER_NAME": name, "STACKSHIFT_ROLE": name}) for name in names]
 
 
@@ -45,19 +46,22 @@ class Watchdog:
     def __init__(self) -> None:
         self._all_well_at = time.monotonic()
         self._has_schedules = False
+        self._seen_at = dict.fromkeys(ENDLESS, time.monotonic())
 
     def __call__(self, supervisor: Supervisor) -> None:
-        delivery, maintenance = supervisor.children
+        delivery, maintenance, *others = supervisor.children
         try:
             # Here and not before the start, because the database may come up later than we do.
             self._ensure_schedules()
             missing = self._keep_jobs_queued()
             stalled = _is_stalled()
             late = _is_schedule_late()
+            silent = [job for job, count in ENDLESS.items() if not self._keep_going(job, count)]
         except (DatabaseError, InterfaceError):
             # Nothing can make progress without the database, and no restart would help.
             connection.close()
             self._all_well_at = time.monotonic()
+            self._seen_at = dict.fromkeys(ENDLESS, time.monotonic())
             return
         if not missing and not stalled:
             self._all_well_at = time.monotonic()
@@ -67,6 +71,21 @@ class Watchdog:
             self._all_well_at = time.monotonic()
         if late and time.monotonic() - maintenance.started_at > SCHEDULE_LATE.total_seconds():
             supervisor.restart(maintenance, "its recurring jobs are overdue")
+        for job in silent:
+            cluster = next(child for child in others if child.name == CLUSTER_OF[job])
+            if time.monotonic() - max(self._seen_at[job], cluster.started_at) > PATIENCE_SECONDS:
+                supervisor.restart(cluster, f"{job.value} shows no sign of life")
+                self._seen_at[job] = time.monotonic()
+
+    def _keep_going(self, job: Job, at_work_here: str) -> bool:
+        """Whether a job that never ends is at work; one that is not is queued, unless it is already."""
+        if import_string(at_work_here)():
+            self._seen_at[job] = time.monotonic()
+            return True
+        if not OrmQ.objects.filter(key=CLUSTER_OF[job], lock__lte=timezone.now()).exists():
+            with transaction.atomic():
+                enqueue(job)
+        return False
 
     def _ensure_schedules(self) -> None:
         if not self._has_schedules:

@@ -3,6 +3,7 @@
 from typing import Any, ClassVar, NoReturn
 
 from django.db import models
+from django.db.models import Q
 
 from apps.events.types import EventType, ResourceType
 from apps.workspaces.tenancy import TenantModel, workspace_field
@@ -18,9 +19,12 @@ class Event(TenantModel):
     message_id = models.UUIDField(null=True)
     data = models.JSONField(default=dict)
     created_at = models.DateTimeField()
+    # When whoever listens was found; the one thing about an event that is written later. Nothing at insertion.
+    fanned_out_at = models.DateTimeField(null=True)
 
     class Meta:
         indexes: ClassVar = [
+            models.Index(fields=["id"], name="event_to_fan_out", condition=Q(fanned_out_at__isnull=True)),
             models.Index(fields=["workspace", "id"], name="event_by_workspace"),
             models.Index(fields=["message_id", "id"], name="event_by_message"),
         ]

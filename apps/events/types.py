@@ -48,6 +48,7 @@ class EventType(models.TextChoices):
     WEBHOOK_CREATED = "mail.webhook.created", "An endpoint was added"
     WEBHOOK_UPDATED = "mail.webhook.updated", "An endpoint was changed"
     WEBHOOK_DISABLED = "mail.webhook.disabled", "An endpoint gets nothing more"
+    WEBHOOK_TEST = "mail.webhook.test", "Somebody wants to see whether an endpoint answers"
     WEBHOOK_DELIVERY_SUCCEEDED = "mail.webhook.delivery.succeeded", "An endpoint took an event"
     WEBHOOK_DELIVERY_FAILED = "mail.webhook.delivery.failed", "An endpoint did not take an event"
     # Ours.

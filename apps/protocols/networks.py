@@ -31,10 +31,7 @@ _NOT_PUBLIC: tuple[Network, ...] = tuple(
         "64:ff9b::/96",  # NAT64: carries any IPv4 address, RFC 6052
         "64:ff9b:1::/48",  # local NAT64, RFC 8215
         "100::/64",  # discard, RFC 6666
-        "2001::/32",  # Teredo, RFC 4380
-        "2001:2::/48",  # benchmarks, RFC 5180
-        "2001:10::/28",  # ORCHID, RFC 4843
-        "2001:20::/28",  # ORCHIDv2, RFC 7343
+        "2001::/23",  # protocol assignments: Teredo, benchmarks, ORCHID and others, RFC 2928
         "2001:db8::/32",  # documentation, RFC 3849
         "2002::/16",  # 6to4: carries any IPv4 address, RFC 3056
         "3fff::/20",  # documentation, RFC 9637
@@ -59,9 +56,20 @@ def is_public(address: str, allowed: Sequence[Network] = ()) -> bool:
     # A zone names a network of this machine, so it is local whatever the digits say (RFC 4007).
     if isinstance(parsed, ipaddress.IPv6Address) and parsed.scope_id is not None:
         return False
-    if any(parsed in network for network in allowed):
-        return True
-    return not any(parsed in network for network in _NOT_PUBLIC)
+    return _is_in(parsed, allowed) or not _is_in(parsed, _NOT_PUBLIC)
+
+
+def is_allowed(address: str, allowed: Sequence[Network]) -> bool:
+    """Whether the operator named a network that holds this address, one plain address as above."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return getattr(parsed, "scope_id", None) is None and _is_in(parsed, allowed)
+
+
+def _is_in(address: ipaddress.IPv4Address | ipaddress.IPv6Address, networks: Sequence[Network]) -> bool:
+    return any(address in network for network in networks)
 
 
 def parse_networks(text: str) -> tuple[Network, ...]:

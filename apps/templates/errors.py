@@ -4,8 +4,6 @@ from collections.abc import Sequence
 
 from apps.core.errors import Conflict, NotFound, Problem
 
-NAMES_TOLD = 100
-
 
 class TemplateNotFound(NotFound):
     message = "There is no such template in this workspace."
@@ -38,9 +36,7 @@ class MissingVariables(Problem):
 
     def __init__(self, names: Sequence[str]) -> None:
         shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-        super().__init__(
-            f"The template needs values for {shown}.", details={"missingVariables": list(names[:NAMES_TOLD])}
-        )
+        super().__init__(f"The template needs values for {shown}.", details={"missingVariables": list(names)})
 
 
 class TemplateRenderError(Problem):

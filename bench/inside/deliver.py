@@ -24,7 +24,7 @@ def main() -> None:
     django.setup()
     from django.db import connection  # noqa: PLC0415 - needs the settings
 
-    from apps.delivery import leash  # noqa: PLC0415
+    from apps.core import leash  # noqa: PLC0415
     from apps.delivery.services.drain import drain  # noqa: PLC0415
 
     connection.ensure_connection()

@@ -92,7 +92,8 @@ def running(
     with django_db_blocker.unblock():
         environment = environment_of_the_database()
     folder = tmp_path_factory.mktemp("clients")
-    with DnsServer() as dns, Platform(environment, folder, mail_port=2525, dns=dns, MAIL_TRANSPORT="capture") as live:
+    changes = {"MAIL_TRANSPORT": "capture", "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8"}
+    with DnsServer() as dns, Platform(environment, folder, mail_port=2525, dns=dns, **changes) as live:
         live.start_web()
         yield live
 

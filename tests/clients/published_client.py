@@ -9,7 +9,7 @@ import sys
 from functools import reduce
 from pathlib import Path
 
-from stackshift import StackShift
+from stackshift import StackShift, verify_webhook_signature
 from stackshift.client import StackShiftAPIError
 
 client = StackShift(
@@ -18,7 +18,10 @@ client = StackShift(
 for line in sys.stdin:
     name, positional, named = json.loads(line)
     # Mail's methods are named without `mail`; bytes come as the name of a file that holds them.
-    call = reduce(getattr, name.split("."), client if name.startswith("assets.") else client.mail)
+    if name == "verify_webhook_signature":
+        call = verify_webhook_signature
+    else:
+        call = reduce(getattr, name.split("."), client if name.startswith("assets.") else client.mail)
     positional = [Path(item["bytes_of"]).read_bytes() if isinstance(item, dict) else item for item in positional]
     try:
         answer = {"result": call(*positional, **named)}

@@ -33,6 +33,7 @@ from tests.factories import make_challenge, make_domain, make_key, make_message,
 from tests.inbound.mail import make_inbound_message
 from tests.scheduled.making import later, make_scheduled
 from tests.templates.making import make_template
+from tests.webhooks.making import make_hostile
 
 HOSTILE = '"><img src=x onerror=alert(1)>'
 MAIL = (
@@ -171,5 +172,6 @@ def everything(staff: User) -> Workspace:
         action_flag=CHANGE,
         change_message=HOSTILE,
     )
+    make_hostile(workspace, HOSTILE)
     assert IdempotencyKey.objects.of(workspace.pk).exists()
     return workspace

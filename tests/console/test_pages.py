@@ -23,6 +23,7 @@ MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
 LISTS = [model for model in MODELS if model is not CapturedMessage]
 # Whole-table counts of these would take seconds on a busy server.
 BIG = "mail_messages_|otp_|events_|delivery_capturedmessage|keys_idempotencykey|suppressions_|django_admin_log"
+BIG += "|webhooks_delivery"
 WHOLE_COUNT = re.compile(rf'^SELECT COUNT\(.*\) AS "__count" FROM "(?:{BIG})')
 
 

@@ -8,6 +8,8 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
+from hypothesis import given
+from hypothesis import strategies as st
 
 from apps.core import inert
 from apps.templates.models import Template, TemplateVersion
@@ -187,3 +189,17 @@ def test_a_version_that_is_not_there(console: Client, workspace: Workspace) -> N
 )
 def test_sample_data_has_a_value_at_each_name(names: list[str], data: dict[str, Any]) -> None:
     assert sample_data(names) == data
+
+
+@pytest.mark.parametrize(
+    "html", ['{{ a["²"] }}', "{{ a[0]['²'] }}", "{{ [''] }}", '{{ a["٣"].b }}', '{{ a["' + "9" * 1_900 + '"] }}']
+)
+def test_a_preview_begins_whatever_the_names_are(console: Client, template: Template, html: str) -> None:
+    authoring.update(template, {"html": html})
+
+    assert "<iframe sandbox referrerpolicy" in html_of(console, page(template, 4, "preview"))
+
+
+@given(st.lists(st.text(alphabet="a.[]'\"0²٣- ", max_size=12) | st.text(max_size=8)))
+def test_sample_data_is_made_of_any_names(names: list[str]) -> None:
+    assert isinstance(sample_data(names), dict)

@@ -5,14 +5,18 @@ from typing import Any
 import pytest
 
 from apps.templates.engine.compiled import Part, compile_part
+from apps.templates.engine.content import Content, Rendered
+from apps.templates.engine.environment import ESCAPED
 from apps.templates.engine.values import check_data
-from apps.templates.errors import TemplateRenderError
+from apps.templates.errors import MissingVariables, TemplateRenderError
 
 LONG = "a" * 300
 
 
 def rendered(source: str, data: dict[str, Any] | None = None, part: Part = Part.TEXT) -> str:
-    return compile_part(part, source).render(data or {}, weight=check_data(data or {})).text
+    outcome = compile_part(part, source).render(data or {}, weight=check_data(data or {}))
+    assert outcome.failure is None
+    return outcome.text
 
 
 def missing(source: str, data: dict[str, Any] | None = None) -> list[str]:
@@ -171,7 +175,17 @@ def test_a_value_is_never_rendered_again() -> None:
         ("{{ o['last name'] }}", ["o['last name']"]),
         ("{% for i in items %}{{ i.name }}{% endfor %}", ["items"]),
         ("{% for i in l %}{{ i.name }}{% endfor %}", ["i.name"]),
-        ("{{ a | upcase }}{{ 'x' | append: b }}{{ 1 | plus: c }}", ["a", "b"]),
+        ("{{ a | upcase }}{{ 'x' | append: b }}{{ 1 | plus: c }}", ["a", "b", "c"]),
+        ("{{ a | times: b | round: c }}", ["a", "b", "c"]),
+        ("{{ 'x' | replace: a, b }}{{ 'x' | truncate: 5, c }}{{ l | join: d }}", ["a", "b", "c", "d"]),
+        ("{{ a | size }}{{ b | first }}{{ c | date: '%Y' }}{{ 0 | date: d }}", ["a", "b", "c", "d"]),
+        ("{% assign x = a | upcase %}{% assign y = 'x' | append: b %}", ["a", "b"]),
+        ("{% assign n = a | size %}{% if n > 0 %}{{ b }}{% endif %}", ["a"]),
+        ("{{ a | default: b | upcase }}{{ c | upcase | default: 'x' }}", ["b", "c"]),
+        ("{{ false | default: a, allow_false: b }}", ["a"]),
+        ("{% case a %}{% when 'x' %}1{% when b %}2{% else %}3{% endcase %}", ["a", "b"]),
+        ("{% case a %}{% when 'x' %}1{% when nil %}none{% endcase %}", []),
+        ("{% if nil == a %}{% endif %}{% if blank == b %}{% endif %}", []),
         ("{{ a | default: 'x' }}{{ a | default: b }}", ["b"]),
         ("{% if a %}{% endif %}{% unless b %}{% endunless %}{% if a and b or c %}{% endif %}", []),
         ("{% if a == nil %}{% endif %}{% if b != blank %}{% endif %}{% if c == empty %}{% endif %}", []),
@@ -186,6 +200,146 @@ def test_a_value_is_never_rendered_again() -> None:
 )
 def test_notes_every_name_whose_value_is_needed(source: str, names: list[str]) -> None:
     assert missing(source, {"o": {"k": {}}, "l": [{}], "given": None}) == names
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("2026-05-12", "12.05.2026 00:00:00 "),
+        ("2026-05-12T10:11", "12.05.2026 10:11:00 "),
+        ("2026-05-12 10:11:12.5", "12.05.2026 10:11:12 "),
+        ("2026-05-12T10:11:12Z", "12.05.2026 10:11:12 +0000"),
+        ("2026-05-12T10:11:12.123456+02:00", "12.05.2026 10:11:12 +0200"),
+        ("12 May 2026 10:11", "12.05.2026 10:11:00 "),
+        ("2026-13-45", "2026-13-45"),
+        ("no date", "no date"),
+    ],
+)
+def test_dates_are_read_as_they_are_written(written: str, shown: str) -> None:
+    assert rendered("{{ d | date: '%d.%m.%Y %H:%M:%S %z' }}", {"d": written}) == shown
+
+
+@pytest.mark.parametrize(
+    ("data", "shown"), [({}, "none"), ({"a": None}, "none"), ({"a": " "}, "none"), ({"a": "x"}, "x")]
+)
+def test_what_is_not_there_is_blank(data: dict[str, Any], shown: str) -> None:
+    for asked in ("a == blank", "blank == a"):
+        source = f"{{% if {asked} %}}none{{% else %}}{{{{ a }}}}{{% endif %}}"
+        assert (rendered(source, data), missing(source, data)) == (shown, [])
+    source = "{% if a != blank %}{{ a }}{% else %}none{% endif %}"
+    assert (rendered(source, data), missing(source, data)) == (shown, [])
+
+
+@pytest.mark.parametrize(
+    ("source", "result"),
+    [
+        ("{{ 'a\r\nb\nc\rd' | strip_newlines }}", "abc\rd"),
+        ("{{ 'a\r\nb\nc' | newline_to_br }}", "a<br />\nb<br />\nc"),
+        ("{{ '  a \n\t b ' | squish }}", "a b"),
+        ("{{ '<p title=\"a>b\">x</p><!-- y --><style>z</style><b' | strip_html }}", "x"),
+        ("{{ 'a < b <3 </ x' | strip_html }}", "a < b <3 </ x"),
+    ],
+)
+def test_own_filters_do_what_the_librarys_do(source: str, result: str) -> None:
+    assert rendered(source) == result
+
+
+@pytest.mark.parametrize("arguments", ["", ": a", ": 1, a", ": a, 'x'"])
+@pytest.mark.parametrize("name", sorted(ESCAPED.filters.keys() - {"default"}))
+def test_a_filter_without_a_value_fails_nothing_and_says_what_is_missing(name: str, arguments: str) -> None:
+    for value in ("a", "'x'", "l", "1"):
+        source = f"{{{{ {value} | {name}{arguments} }}}}"
+        if "a" not in (value, *arguments.replace(":", ",").replace(" ", "").split(",")):
+            continue
+        outcome = compile_part(Part.HTML, source + "{{ b }}").render({"l": ["x"]}, weight=0)
+
+        assert (outcome.missing, outcome.failure, outcome.text) == (["a", "b"], None, "")
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("{{ total | divided_by: count }} {{ b }}.", " ."),
+        ("{{ 7 | modulo: count }}{{ b }}.", "."),
+        ("{{ 'abc' | slice: count }}{{ b }}.", "."),
+        ("{{ 'abc' | truncate: count }}{{ 'abc' | truncatewords: count }}{{ b }}.", "."),
+        ("{{ l | concat: count }}{{ b }}.", "."),
+        ("{% assign n = 0 | plus: count %}{{ b }}.{{ 1 | divided_by: n }}", "."),
+        ("{% for i in (1..count) limit: count %}{% endfor %}{{ b }}.", "."),
+        ("{% assign n = 0 %}{% for i in count %}x{% endfor %}{{ b }}.{{ 1 | divided_by: n }}{{ c }}", "."),
+    ],
+)
+def test_a_preview_goes_as_far_as_it_can_and_a_send_says_every_name(source: str, shown: str) -> None:
+    content = Content("s", "", source)
+
+    rendered, names = content.preview({"l": []})
+
+    assert rendered.text == shown
+    assert names == [name for name in ("total", "count", "b") if name in source]
+    with pytest.raises(MissingVariables) as caught:
+        content.render({"l": []})
+    assert caught.value.details == {"missingVariables": names}
+
+
+def test_what_is_missing_in_all_parts_is_said_before_what_failed_in_one() -> None:
+    content = Content("{{ a }}{{ 1 | divided_by: 0 }}", "<p>{{ b }}", "{{ c }}")
+
+    assert content.preview({})[1] == ["a", "b", "c"]
+    with pytest.raises(MissingVariables):
+        content.render({})
+    with pytest.raises(TemplateRenderError, match="divide by 0"):
+        content.preview({"a": "", "b": "", "c": ""})
+
+
+def test_an_address_that_lacks_its_beginning_fails_no_preview() -> None:
+    content = Content("s", '<a href="{{ base }}shop:{{ x }}">x</a>', "")
+
+    assert content.preview({"x": 1}) == (Rendered("s", "", None), ["base"])
+    assert "https://x.example/shop:1" in (content.render({"base": "https://x.example/", "x": 1}).html or "")
+
+
+def test_every_missing_name_is_listed() -> None:
+    names = [f"v{number}" for number in range(450)]
+    parts = ["".join(f"{{{{ {letter}{name} }}}}" for name in names) for letter in "abc"]
+
+    with pytest.raises(MissingVariables) as caught:
+        Content(*parts).render({})
+
+    assert caught.value.details == {"missingVariables": [letter + name for letter in "abc" for name in names]}
+
+
+def test_names_made_of_values_are_bounded() -> None:
+    content = Content("s", "", "{% for k in ks %}{{ o[k] }}{% endfor %}")
+
+    _, missing = content.preview({"o": {}, "ks": [f"{number:0250}" for number in range(2_000)]})
+
+    assert 100 < len(missing) <= 500
+    assert sum(map(len, missing)) < 51_000
+
+
+@pytest.mark.parametrize("length", [40, 700])
+def test_names_are_bounded_together(length: int) -> None:
+    few = "".join(f"{{{{ v{number:0{length}} }}}}" for number in range(16_000 // (length + 1)))
+
+    assert len(compile_part(Part.TEXT, few).variables()) == 16_000 // (length + 1)
+    with pytest.raises(TemplateRenderError, match="names of the variables have more than 16,384 bytes"):
+        compile_part(Part.TEXT, few + "".join(f"{{{{ w{number:0{length}} }}}}" for number in range(30)))
+
+
+@pytest.mark.parametrize(
+    ("source", "result"),
+    [
+        ("{{ 'abcabc' | remove_last: 'c' }}", "abcab"),
+        ("{{ 'abcabc' | remove_last: 'abcabc' }}", ""),
+        ("{{ 'abcabc' | remove_last: 'z' }}{{ 'abc' | remove_last: '' }}", "abcabcabc"),
+        ("{{ 'abcabc' | replace_last: 'abc', 'X' }}", "abcX"),
+        ("{{ 'abc' | replace_last: 'abc', 'X' }}", "X"),
+        ("{{ 'abc' | replace_last: 'z', 'X' }}{{ 'abc' | replace_last: '', 'X' }}", "abcabcX"),
+        ("{{ 123 | replace_last: 3, 4 }}{{ nil | remove_last: 'a' }}", "124"),
+    ],
+)
+def test_the_last_match_is_found_wherever_it_is(source: str, result: str) -> None:
+    assert rendered(source) == result
 
 
 @pytest.mark.parametrize(

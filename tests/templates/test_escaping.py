@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apps.core.errors import Problem
-from apps.templates.engine import addresses
-from apps.templates.engine.content import Content
+from apps.templates.engine.compiled import Part
+from apps.templates.engine.content import Content, variables_of
+from apps.templates.engine.css import inline
 from apps.templates.engine.environment import ESCAPED
 from apps.templates.engine.markup import Tag, read
 from apps.templates.errors import TemplateRenderError
@@ -210,19 +211,49 @@ def test_text_that_only_looks_like_an_address_is_text() -> None:
     "source",
     [
         "<a href={{ u }}>x</a>",
+        "<a href={% echo u %}>x</a>",
+        "<a href={% cycle u %}>x</a>",
+        "<a href={% increment u %}>x</a>",
+        "<a href={% decrement u %}>x</a>",
         "<a {{ u }}>x</a>",
         "<{{ u }}>x",
         "</{{ u }}>x",
         "<h{{ u }}>x",
         "<{% if u %}a{% endif %}>x",
+        "< {%- if u -%} a{% endif %}>x",
+        "<td{% if u %}x{% endif %}>x",
+        "<!{% if u %}--{% endif %}x",
+        "<title></ti{{ u }}tle>",
         "\n<a title=x{{ u }}>",
         '<a title="x" {{ u }}>',
         "<a {% if u %}{{ u }}{% endif %}>",
+        '<a {% if u %}title="{% endif %}{{ u }}">',
+        '<a {% unless u %}title="{% endunless %}{{ u }}">',
+        '<a {% if u %}title=\'{% else %}title="{% endif %}{{ u }}">',
+        '<a {% case u %}{% when 1 %}title="{% when 2 %}title="{% else %}title="{% endcase %}{{ u }}">',
+        '<a {% for i in u %}title="{% endfor %}{{ u }}">',
+        '<a {% for i in u %}a{% else %}title="{% endfor %}{{ u }}">',
+        '{% for i in u %}<a title="{% break %}">{% endfor %}{{ u }}',
+        '{% for i in u %}<a title="{% if i %}{% continue %}{% endif %}">{% endfor %}{{ u }}',
+        '<a {% if u %}title{% endif %}="{{ u }}">',
+        '<a {% if u %}title={% endif %}"{{ u }}">',
+        '<a width={% if u %}1{% endif %} title="{{ u }}">',
+        '<a class=x {%- if u -%} title="{{ u }}"{% endif %}>',
+        '<a class=x {%- if u -%}{% endif %} title="{{ u }}"{{ u }}>',
+        "{% if u %}<!--{% endif %}<a class={{ u }}>-->",
+        "{% if u %}<!--{% endif %}<a>-->",
+        "<!-- -{% if u %}->{% endif %}",
+        "<!--{{ u }}><a>-->",
+        "<!-- a --!><a class={{ u }}> -->",
+        "{% if u %}<title>{% endif %}<a class={{ u }}></title>",
+        '{% capture c %}<a title="{% endcapture %}{{ c }}{{ u }}',
+        '<a {% capture c %}title="{% endcapture %}{{ u }}">',
+        "<svg><style><a title={{ u }}></style></svg>",
     ],
 )
-def test_a_value_without_quotes_in_a_tag_is_refused_when_it_is_saved(source: str) -> None:
+def test_a_value_that_would_not_keep_its_place_is_refused_when_it_is_saved(source: str) -> None:
     with pytest.raises(TemplateRenderError) as caught:
-        addresses.spelled_out(source)
+        variables_of(Part.HTML, source)
 
     assert caught.value.details["line"] == source.count("\n") + 1
 
@@ -232,10 +263,73 @@ def test_a_value_without_quotes_in_a_tag_is_refused_when_it_is_saved(source: str
     [
         "<option {% if a %}selected{% endif %} value='{{ b }}'>",
         "<td width={% if a %}1{% else %}2{% endif %}>{{ x }}</td>",
+        "<td{% if a %} class='b'{% endif %} title='{{ x }}'>",
+        '<td {% if a %}class="b"{% elsif c %}class="d"{% endif %}>{{ x }}',
+        '{% if a %}<td class="{{ x }}"{% else %}<th{% endif %} title="{{ x }}">',
+        "{% for i in l %}{% if i %}{% continue %}{% endif %}<a>{% endfor %}",
         "a < {{ b }} and {{ c }} > d",
         "<p>{% for i in l %}{{ i }}{% endfor %}</p>",
         "<!-- {{ a }} --><p title='{{ a }}{% if b %}\"{% endif %}'>",
+        "<!--[if mso]>{% if a %}<td width={{ w }}>{% endif %}<![endif]-->",
+        "<title>{{ a }}</title><style>.a{color:{{ b }}}</style><svg><title>x</title></svg>",
+        "{% case a %} junk {% when 1 %}<b>{% when 2 %}<i>{% else %}x{% endcase %}",
+        '{% capture c %}<a href="{{ u }}">x</a>{% endcapture %}{{ c }}',
+        '<p {% comment %}"{% endcomment %}title=\'{{ a }}\'>{% raw %}<p title="{{ a }}">{% endraw %}',
+        "<textarea><a title={{ u }}></textarea>",
     ],
 )
 def test_ordinary_places_are_fine(source: str) -> None:
-    addresses.spelled_out(source)
+    variables_of(Part.HTML, source)
+
+
+EVIL = "a onmouseover=alert(1) '\" onclick=x"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "<p title='{{ f | default: 'the \"best\" x=' }}{{ v }}'>",
+        '<p title="{{ f | default: \'the "best" x=\' }}{{ v }}">',
+        "<p title='{{ f | default: \"it's x=\" }}{{ v }}'>",
+        "<p title='{% echo \"it's x=\" %}{% echo v %}'>",
+        "<p title='{% cycle \"it's x=\", v %}{% cycle \"it's x=\", v %}'>",
+        '{% capture c %}" {{ v }}{% endcapture %}<p title="{{ c }}">',
+        "{% capture c %}' {{ v }}{% endcapture %}<p title='{{ c | strip }}'>",
+        "<p title='{{ \"it's \" | append: v }}'>",
+        "<p title='{{ v | newline_to_br }}{{ v | url_encode }}'>",
+        "<title>{{ '</title>' }}{{ v }}</title><p title=''>",
+        "<!-- {{ '-->' }}{{ v }} --><p title=''>",
+        "<!doctype {{ '>' }}{{ v }}><p title=''>",
+    ],
+)
+def test_what_a_template_writes_stays_in_its_place(source: str) -> None:
+    for sent in (source, inline(f"<style>p{{color:red}}</style>{source}").html):
+        found = Content("s", sent, "t").render({"v": EVIL, "f": ""}).html or ""
+
+        paragraphs = [token for token in read(found) if isinstance(token, Tag) and token.name == "p"]
+        paragraphs = [tag for tag in paragraphs if not tag.is_closing]
+        assert [[a.name for a in tag.attributes if a.name != "style"] for tag in paragraphs] == [["title"]]
+        assert set(tags(found)) <= {"p", "style", "title"}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ '<p class=' }}{{ v }}>",
+        "{% assign a = '<p title=' %}{{ a }}{{ v }}>",
+        "{{ '<p title=\"' }}{{ v }}",
+        "{{ '<!--' }}{{ v }}",
+        "{{ '<title>' }}{{ v }}",
+        "{% cycle '<p class=', v %}{% cycle '<p class=', v %}",
+        "{% capture c %}<p title=\"\">{% endcapture %}{{ c | split: '>' | first }} {{ v }}>",
+    ],
+)
+def test_a_text_that_leaves_a_tag_open_is_not_written(source: str) -> None:
+    with pytest.raises(TemplateRenderError, match="ends within a tag"):
+        rendered(source, v=EVIL)
+
+
+def test_literals_and_captured_texts_are_markup_between_tags() -> None:
+    source = "{{ '<b>' }}{% capture c %}<i title=\"{{ v }}\">{% endcapture %}{{ c }}{{ '</b>' }}{% cycle '<u>', v %}"
+
+    assert rendered(source, v="<") == '<b><i title="&lt;"></b><u>'

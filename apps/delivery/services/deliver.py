@@ -15,10 +15,10 @@ from typing import Any
 from uuid import UUID
 
 from apps.core import clock
+from apps.core.database import DatabaseAway, database
 from apps.delivery import capture
 from apps.delivery.compose import letter_of, parcel_of
 from apps.delivery.connections import Pool
-from apps.delivery.database import DatabaseAway, database
 from apps.delivery.routing import CAPTURE, Destination, NoRoute, Router
 from apps.delivery.services import claim, destinations
 from apps.delivery.services.gate import Gate

@@ -14,10 +14,10 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from apps.core import clock
+from apps.core.database import DatabaseAway, database
 from apps.core.ids import new_id
 from apps.core.jobs import Tick
-from apps.delivery.database import DatabaseAway, database
-from apps.delivery.leash import is_cut
+from apps.core.leash import is_cut
 from apps.delivery.models import Drain
 from apps.delivery.services.deliver import Engine
 from apps.delivery.services.recover import recover

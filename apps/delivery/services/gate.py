@@ -8,8 +8,8 @@ from uuid import UUID
 from django.db import transaction
 
 from apps.core import clock
+from apps.core.database import database
 from apps.core.rows import update
-from apps.delivery.database import database
 from apps.delivery.services.claim import lease_time
 from apps.delivery.services.prepare import address_of
 from apps.events.services import NewEvent, record

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from apps.delivery.database import DatabaseAway, database
+from apps.core.database import DatabaseAway, database
 from apps.messages.services.outcomes import Outcome, record
 
 logger = logging.getLogger(__name__)

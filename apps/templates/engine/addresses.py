@@ -1,19 +1,16 @@
-"""Keeps a value from becoming markup or a script where escaping alone cannot: in a tag, and in an address.
+"""Keeps a value from becoming a script where it stays in its place (see `places`): in an address.
 
-Escaping makes `<` and quotes harmless, so a value stays inside the quotes of an attribute. Two things are left. Where
-there are no quotes, a blank ends the value and begins another attribute: such a template is refused when it is saved.
-And `javascript:` needs no quotes at all: so each address is looked at in the rendered HTML, whatever it was put
+`javascript:` needs no quotes and no tags. So each address is looked at in the rendered HTML, whatever it was put
 together from, and one that the template did not itself spell out must be of a kind that mail has.
 """
 
-import html
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from apps.templates.engine.limits import MAX_TAGS
-from apps.templates.engine.markup import Tag, read
-from apps.templates.engine.scanner import Kind, line_of, scan
+from apps.templates.engine.markup import Tag, read, unescape
+from apps.templates.engine.scanner import WRITING, Kind, scan
 from apps.templates.errors import TemplateRenderError
 
 ALLOWED = frozenset({"http", "https", "mailto", "tel", "cid"})
@@ -32,7 +29,6 @@ IGNORED = re.compile("[\t\r\n]")
 SUSPECT = re.compile(r"\s*=\s*(?![\"']?(?:https?://|mailto:|tel:|cid:|#))")
 # Stand for markup of the template in its own source, character by character, so that places stay the same.
 OUTPUT_MARK, TAG_MARK = "\ue000", "\ue001"
-MADE_TAG = re.compile(f"</?[{OUTPUT_MARK}{TAG_MARK}]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +40,9 @@ class Spelled:
 
 
 def spelled_out(source: str) -> Spelled:
-    """Reads the HTML source of a template. Raises TemplateRenderError where a value would stand without quotes."""
-    masked = mask(source)
-    if made := MADE_TAG.search(masked):
-        raise _refusal(source, made.start(), "a tag's name cannot come from a variable or depend on a condition")
+    """Reads the HTML source of a template."""
     addresses, schemes = set(), set()
-    for tag in (token for token in read(masked) if isinstance(token, Tag)):
-        _check_quotes(source, masked, tag)
+    for tag in (token for token in read(mask(source)) if isinstance(token, Tag)):
         for _, value in _addresses(tag):
             if OUTPUT_MARK not in value and TAG_MARK not in value:
                 addresses.add(value)
@@ -79,7 +71,7 @@ def mask(source: str) -> str:
     parts = []
     for piece in scan(source):
         text = source[piece.start : piece.end]
-        if piece.kind is Kind.OUTPUT:
+        if piece.kind is Kind.OUTPUT or piece.name in WRITING:
             parts.append(OUTPUT_MARK * len(text))
         elif piece.kind is Kind.RAW:
             before, after = piece.inner_start - piece.start, piece.end - piece.inner_start - len(piece.inner)
@@ -87,19 +79,6 @@ def mask(source: str) -> str:
         else:
             parts.append(text if piece.kind is Kind.TEXT else TAG_MARK * len(text))
     return "".join(parts)
-
-
-def _check_quotes(source: str, masked: str, tag: Tag) -> None:
-    quoted = [attribute for attribute in tag.attributes if attribute.quote]
-    inside = [(attribute.start, attribute.start + len(attribute.value)) for attribute in quoted]
-    position = tag.start
-    for start, end in [*inside, (tag.end, tag.end)]:
-        found = masked.find(OUTPUT_MARK, position, start)
-        if found != -1:
-            raise _refusal(
-                source, found, "put quotes around the attribute's value, or move the variable out of the tag"
-            )
-        position = end
 
 
 def _is_suspect(rendered: str) -> bool:
@@ -121,10 +100,6 @@ def _addresses(tag: Tag) -> Iterator[tuple[str, str]]:
         name = attribute.name.replace(TAG_MARK, "").rpartition(":")[2]
         if name not in NAMES:
             continue
-        value = html.unescape(attribute.value)
+        value = unescape(attribute.value)
         for part in value.split(",") if name in ("srcset", "ping", "archive") else [value]:
             yield name, IGNORED.sub("", part).lstrip(BLANKS)
-
-
-def _refusal(source: str, position: int, reason: str) -> TemplateRenderError:
-    return TemplateRenderError("html", reason, line=line_of(source, position))

@@ -6,7 +6,7 @@ from typing import Any
 
 from apps.protocols.text import TextError, check_text
 from apps.templates.engine import addresses, plain_text
-from apps.templates.engine.compiled import CompiledPart, Outcome, Part, compile_part
+from apps.templates.engine.compiled import Part, compile_part
 from apps.templates.engine.limits import MAX_SUBJECT
 from apps.templates.engine.values import check_data
 from apps.templates.errors import MissingVariables, TemplateRenderError
@@ -29,7 +29,7 @@ class Content:
         self._subject = compile_part(Part.SUBJECT, subject)
         self._html = compile_part(Part.HTML, html) if html else None
         self._text = compile_part(Part.TEXT, text) if text else None
-        self._spelled = addresses.spelled_out(html) if html else None
+        self._spelled = addresses.spelled_out(html)
         self.size = len(subject) + len(html) + len(text)
 
     def render(self, data: Mapping[str, Any]) -> Rendered:
@@ -45,31 +45,39 @@ class Content:
         return rendered
 
     def preview(self, data: Mapping[str, Any]) -> tuple[Rendered, list[str]]:
-        """As far as it goes, and the names that are missing. Raises TemplateRenderError, Invalid."""
+        """As far as it goes, and the names that are missing. Raises TemplateRenderError, Invalid.
+
+        Where names are missing nothing is an error yet, since any error may come from that alone.
+        """
         given = dict(data)
         weight = check_data(given)
-        found: dict[str, None] = {}
-
-        def rendered(part: CompiledPart | None) -> str | None:
-            if part is None:
-                return None
-            outcome: Outcome = part.render(given, weight=weight)
-            found.update(dict.fromkeys(outcome.missing))
-            return outcome.text
-
-        subject, html, text = rendered(self._subject) or "", rendered(self._html), rendered(self._text)
-        if html is not None and self._spelled is not None:
-            addresses.check(html, self._spelled)
+        parts = (self._subject, self._html, self._text)
+        outcomes = [None if part is None else part.render(given, weight=weight) for part in parts]
+        reached = [outcome for outcome in outcomes if outcome is not None]
+        missing = list(dict.fromkeys(name for outcome in reached for name in outcome.missing))
+        failure = next((outcome.failure for outcome in reached if outcome.failure), None)
+        if failure and not missing:
+            raise failure
+        subject, html, text = (None if outcome is None else outcome.text for outcome in outcomes)
+        if html is not None:
+            html = self._checked(html, is_whole=not missing)
             text = plain_text.from_html(html) or None if text is None else text
-        return Rendered(subject, html, text), list(found)
+        return Rendered(subject or "", html, text), missing
+
+    def _checked(self, html: str, *, is_whole: bool) -> str:
+        """The HTML if its addresses may be sent; nothing instead where that may be for want of a value."""
+        try:
+            addresses.check(html, self._spelled)
+        except TemplateRenderError:
+            if is_whole:
+                raise
+            return ""
+        return html
 
 
 def variables_of(part: Part, source: str) -> list[str]:
     """The names that a part takes from the data. Raises TemplateRenderError, PartTooLarge."""
-    names = compile_part(part, source).variables() if source else []
-    if part is Part.HTML and source:
-        addresses.spelled_out(source)
-    return names
+    return compile_part(part, source).variables() if source else []
 
 
 def _check_subject(subject: str) -> None:

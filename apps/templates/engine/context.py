@@ -4,13 +4,16 @@ from io import StringIO
 from typing import Any, TextIO
 
 from liquid import RenderContext, Undefined
-from liquid.exceptions import ResourceLimitError
+from liquid.exceptions import OutputStreamLimitError, ResourceLimitError
 from liquid.output import LimitedStringIO
 from liquid.undefined import UNDEFINED
 from liquid.utils import ReadOnlyChainMap
 
 from apps.templates.engine.limits import (
+    LIST_WEIGHT_PER_STEP,
     MAX_ASSIGNED,
+    MAX_MISSING,
+    MAX_MISSING_CHARACTERS,
     MAX_OUTPUT_BYTES,
     MAX_STEPS,
     MAX_WEIGHT,
@@ -28,6 +31,20 @@ class TooMuch(ResourceLimitError):
         super().__init__(reason, token=None)
 
 
+class NamesMissing:
+    """What was missing in one rendering, each name once, in the order of its first use."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, None] = {}
+        self._characters = 0
+
+    def add(self, name: str) -> None:
+        if name in self.names or len(self.names) >= MAX_MISSING or self._characters > MAX_MISSING_CHARACTERS:
+            return
+        self.names[name] = None
+        self._characters += len(name)
+
+
 class Missing(Undefined):
     """Stands for a variable without a value, and is noted as soon as something needs the value.
 
@@ -38,12 +55,12 @@ class Missing(Undefined):
     # The filter `default` then leaves it alone.
     force_liquid_default = True
 
-    def __init__(self, name: str, noted: dict[str, None]) -> None:
+    def __init__(self, name: str, noted: "NamesMissing") -> None:
         super().__init__(name)
         self._noted = noted
 
     def note(self) -> None:
-        self._noted[self.name] = None
+        self._noted.add(self.name)
 
     def __str__(self) -> str:
         self.note()
@@ -81,7 +98,7 @@ class GuardedContext(RenderContext):
     def __init__(self, template: Any, *, data: dict[str, Any], weight: int) -> None:
         super().__init__(template, globals=data)
         self.scope = ReadOnlyChainMap(self.locals, self.globals, self.counters)
-        self.missing: dict[str, None] = {}
+        self.missing = NamesMissing()
         self._left = MAX_STEPS
         self._weight = weight
         self._assigned: dict[str, int] = {}
@@ -98,7 +115,7 @@ class GuardedContext(RenderContext):
             weight = weigh(value, MAX_WEIGHT)
         except TooHeavy:
             raise TooMuch(f"a value is larger than {MAX_WEIGHT:,} characters") from None
-        self.spend(weight // WEIGHT_PER_STEP)
+        self.spend(weight // (LIST_WEIGHT_PER_STEP if isinstance(value, list | dict) else WEIGHT_PER_STEP))
         return weight
 
     def get(self, path: list[object], *, token: Any, default: object = UNDEFINED) -> object:
@@ -138,8 +155,13 @@ class PaidBuffer(LimitedStringIO):
         self._context = context
 
     def write(self, text: str) -> int:
-        self._context.spend(len(text) // WEIGHT_PER_STEP)
-        return super().write(text)
+        length = len(text)
+        self._context.spend(length // WEIGHT_PER_STEP)
+        # Counted here, because the library encodes every piece to count it.
+        self.size += length if text.isascii() else len(text.encode())
+        if self.size > self.limit:
+            raise OutputStreamLimitError("output stream limit reached", token=None)
+        return StringIO.write(self, text)
 
 
 def _named(path: list[object]) -> str:

@@ -4,7 +4,8 @@ The classes of a few parsed nodes are changed after parsing, because the library
 tests/templates/test_bombs.py holds one test per limit, so that an update of the library cannot open one unnoticed.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from io import StringIO
 from typing import Any
 
 from liquid import Environment
@@ -20,15 +21,22 @@ from liquid.builtin.expressions.logical import (
     NeExpression,
 )
 from liquid.builtin.expressions.primitive import Blank, Empty, Nil, RangeLiteral
+from liquid.builtin.output import Output, OutputNode
+from liquid.builtin.tags.case_tag import CaseNode
+from liquid.builtin.tags.cycle_tag import CycleNode, CycleTag
+from liquid.builtin.tags.echo_tag import EchoTag
 from liquid.builtin.tags.for_tag import ForNode
 from liquid.exceptions import UnknownFilterError
 from liquid.expression import Expression
+from liquid.stringify import to_liquid_string
+from liquid.tag import Tag
 from liquid.token import TOKEN_COMMENT, TOKEN_CONTENT, TOKEN_EXPRESSION, TOKEN_ILLEGAL, TOKEN_OUTPUT, TOKEN_TAG, Token
 
 from apps.templates.engine.context import GuardedContext, Missing, TooMuch
 from apps.templates.engine.filters import guard
 from apps.templates.engine.limits import MAX_RANGE, STEPS_PER_EXPRESSION, STEPS_PER_NODE
-from apps.templates.engine.scanner import TAGS, Kind, Piece, scan
+from apps.templates.engine.places import Place
+from apps.templates.engine.scanner import TAGS, Kind, Piece, stripped
 
 # What the library calls its own nodes; the scanner lets no template name them.
 _OWN = {TOKEN_CONTENT, TOKEN_OUTPUT, TOKEN_ILLEGAL}
@@ -50,10 +58,62 @@ class GuardedEnvironment(Environment):
     def __init__(self, *, autoescape: bool) -> None:
         super().__init__(autoescape=autoescape)
         self.tags = {name: tag for name, tag in self.tags.items() if name in TAGS | _OWN}
+        self.tags |= {name: tag(self) for name, tag in WRITERS.items()}
+        # Blanks may stand between two attributes: in HTML they are always written, so that `places` knows what is.
+        self.suppress_blank_control_flow_blocks = not autoescape
         guard(self)
 
     def tokenizer(self) -> Callable[[str], Iterator[Token]]:
         return tokens
+
+
+class PlacedOutput(OutputNode):
+    """`{{ ... }}` and `{% echo ... %}`. What it writes does not leave its place in the HTML, if it has one."""
+
+    __slots__ = ("place",)
+
+    def __init__(self, token: Token, expression: Expression) -> None:
+        super().__init__(token, expression)
+        self.place: Place | None = None
+
+    def render_to_output(self, context: Any, buffer: Any) -> int:
+        text = to_liquid_string(self.expression.evaluate(context), context.autoescape)
+        if self.place is not None and self.place.leaves_by in text:
+            text = self.place.kept(text, context.spend)
+        return int(buffer.write(text))
+
+
+class PlacedCycle(CycleNode):
+    """`{% cycle ... %}`, which writes values as well."""
+
+    __slots__ = ("place",)
+
+    def __init__(self, token: Token, group: Expression | None, args: list[Expression]) -> None:
+        super().__init__(token, group, args)
+        self.place: Place | None = None
+
+    def render_to_output(self, context: Any, buffer: Any) -> int:
+        written = StringIO()
+        super().render_to_output(context, written)
+        text = written.getvalue()
+        if self.place is not None and self.place.leaves_by in text:
+            text = self.place.kept(text, context.spend)
+        return int(buffer.write(text))
+
+
+class OutputTag(Output):
+    node_class = PlacedOutput
+
+
+class PlacedEchoTag(EchoTag):
+    node_class = PlacedOutput  # type: ignore[assignment]  # it differs in how it prints itself alone
+
+
+class PlacedCycleTag(CycleTag):
+    node_class = PlacedCycle
+
+
+WRITERS: dict[str, type[Tag]] = {TOKEN_OUTPUT: OutputTag, "echo": PlacedEchoTag, "cycle": PlacedCycleTag}
 
 
 class BoundedRange(RangeLiteral):
@@ -80,6 +140,28 @@ class NeededPath(Path):
         return found
 
 
+class BlankEq(EqExpression):
+    """`x == blank`, which is so where there is no `x` at all; the library would say that it is not."""
+
+    __slots__ = ()
+
+    def evaluate(self, context: Any) -> object:
+        asked = self.left if isinstance(self.right, Blank) else self.right
+        return _is_absent(asked.evaluate(context)) or super().evaluate(context)
+
+
+class BlankNe(NeExpression):
+    __slots__ = ()
+
+    def evaluate(self, context: Any) -> object:
+        asked = self.left if isinstance(self.right, Blank) else self.right
+        return not _is_absent(asked.evaluate(context)) and super().evaluate(context)
+
+
+def _is_absent(value: object) -> bool:
+    return value is None or isinstance(value, Missing)
+
+
 class PaidBlock(BlockNode):
     """The body of a loop: each round costs what it holds."""
 
@@ -96,18 +178,22 @@ class PaidBlock(BlockNode):
         return super().render_to_output(context, buffer)
 
 
-def limit(nodes: list[Node]) -> int:
-    """Puts the limits into parsed nodes; returns the steps that they cost, once through."""
-    return sum(_limit(node) for node in nodes)
+def limit(nodes: list[Node], places: Mapping[int, Place]) -> int:
+    """Puts limits into parsed nodes, and their places in the HTML; returns the steps that they cost, once through."""
+    return sum(_limit(node, places) for node in nodes)
 
 
-def _limit(node: Node) -> int:
+def _limit(node: Node, places: Mapping[int, Place]) -> int:
     steps = STEPS_PER_NODE
+    if isinstance(node, PlacedOutput | PlacedCycle):
+        node.place = places.get(node.token.start_index)
+    if isinstance(node, CaseNode):
+        _need([node.expression, *(value for block in node.blocks for value in _alternatives(block))])
     for expression in node.expressions():
         steps += _limit_expression(expression)
     nothing: Any = None  # only tags that load other templates ask for a context, and there are none
     for child in node.children(nothing, include_partials=False):
-        steps += _limit(child)
+        steps += _limit(child, places)
     if isinstance(node, ForNode):
         node.block = PaidBlock(node.block, steps)
     return steps
@@ -122,12 +208,33 @@ def _limit_expression(expression: Expression) -> int:
             _check_filters(item)
         elif isinstance(item, RangeLiteral):
             item.__class__ = BoundedRange
-        elif isinstance(item, COMPARISONS) and not isinstance(item.right, Nil | Empty | Blank):
-            for side in (item.left, item.right):
-                if type(side) is Path:
-                    side.__class__ = NeededPath
+        elif isinstance(item, COMPARISONS):
+            _need([item.left, item.right])
+            if isinstance(item.left, Blank) or isinstance(item.right, Blank):
+                _ask(item)
         stack.extend(item.children())
     return steps
+
+
+def _alternatives(block: Node) -> Iterable[Expression]:
+    """What a `when` compares the value of its `case` with; nothing for an `else`."""
+    return (value for expression in block.expressions() for value in expression.children())
+
+
+def _ask(comparison: Expression) -> None:
+    if type(comparison) is EqExpression:
+        comparison.__class__ = BlankEq
+    elif type(comparison) is NeExpression:
+        comparison.__class__ = BlankNe
+
+
+def _need(compared: Sequence[Expression]) -> None:
+    """What is compared has to be there, unless it is with `nil`, `blank` or `empty`, which asks whether it is."""
+    if any(isinstance(side, Nil | Empty | Blank) for side in compared):
+        return
+    for side in compared:
+        if type(side) is Path:
+            side.__class__ = NeededPath
 
 
 def _check_filters(expression: FilteredExpression) -> None:
@@ -139,20 +246,11 @@ def _check_filters(expression: FilteredExpression) -> None:
 
 def tokens(source: str) -> Iterator[Token]:
     """The pieces of the source as the library's parser expects them. Raises MarkupError."""
-    strips_left = False
-    pieces = list(scan(source))
-    for number, piece in enumerate(pieces):
-        if piece.kind in (Kind.TEXT, Kind.RAW):
-            text = piece.inner
-            if piece.kind is Kind.TEXT:
-                following = pieces[number + 1] if number + 1 < len(pieces) else None
-                text = text.lstrip() if strips_left else text
-                text = text.rstrip() if following is not None and following.strips_left else text
-            if text:
-                yield Token(TOKEN_CONTENT, text, piece.inner_start, source)
-        else:
+    for piece, text in stripped(source):
+        if piece.kind not in (Kind.TEXT, Kind.RAW):
             yield from _markup(piece, source)
-        strips_left = piece.strips_right
+        elif text:
+            yield Token(TOKEN_CONTENT, text, piece.inner_start, source)
 
 
 def _markup(piece: Piece, source: str) -> Iterator[Token]:

@@ -17,6 +17,15 @@ UNQUOTED = re.compile(r"[^\s>]*")
 RAW_TEXT = frozenset({"script", "style", "title", "textarea", "xmp", "iframe", "noembed", "noframes"})
 _VOID = "area base br col embed hr img input link meta param source track wbr basefont bgsound frame keygen"
 VOID = frozenset(_VOID.split())
+# A whole tag without its attributes being read, one character after another.
+TAG_END = re.compile(r"""<(?:[^>"'=]|=\s*+(?:"[^"]*+"?|'[^']*+'?)?|["'])*+>?""")
+HIDDEN = re.compile(r"<(script|style)(?=[\s/>])", re.IGNORECASE)
+HIDDEN_ENDS = {name: re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE) for name in ("script", "style")}
+# Browsers end a comment at either.
+COMMENT_END = re.compile(r"--!?>")
+# Python reads at most 4,300 digits of a number, and the highest character has seven.
+LONG_REFERENCE = re.compile(r"&#([0-9]{8,})")
+NO_CHARACTER = "1114112"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +47,7 @@ class Tag:
     def get(self, name: str) -> str | None:
         """The value of an attribute, with its entities read."""
         found = next((attribute.value for attribute in self.attributes if attribute.name == name), None)
-        return None if found is None else html.unescape(found)
+        return None if found is None else unescape(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,22 +89,40 @@ def read(source: str) -> Iterator[Token]:
             position = end
 
 
+def unescape(text: str) -> str:
+    """The text with its entities read, whatever they are; a number without a character becomes U+FFFD."""
+    return html.unescape(LONG_REFERENCE.sub(_short_reference, text)) if "&" in text else text
+
+
+def _short_reference(found: re.Match[str]) -> str:
+    digits = found[1].lstrip("0") or "0"
+    return f"&#{digits if len(digits) <= len(NO_CHARACTER) else NO_CHARACTER}"
+
+
 def text_of(source: str) -> str:
     """The text without any tag or comment, and without what is never shown."""
-    hidden = {"script", "style"}
-    return "".join(
-        source[token.start : token.end]
-        for token in read(source)
-        if isinstance(token, Text) and token.within not in hidden
-    )
+    parts, position = [], 0
+    while opening := OPENING.search(source, position):
+        start = opening.start()
+        parts.append(source[position:start])
+        if source[start + 1] in "!?":
+            position = _at(source, start).end
+            continue
+        hidden = HIDDEN.match(source, start)
+        tag_end = TAG_END.match(source, start)
+        position = tag_end.end() if tag_end else len(source)
+        if hidden:
+            ending = HIDDEN_ENDS[hidden[1].lower()].search(source, position)
+            position = ending.start() if ending else len(source)
+    return "".join(parts) + source[position:]
 
 
 def _at(source: str, start: int) -> Tag | Comment:
     """The tag or comment that begins here."""
     after = source[start + 1 : start + 2]
     if source.startswith("<!--", start):
-        end = source.find("-->", start + 2)
-        return Comment(start, len(source) if end == -1 else end + 3)
+        closing = COMMENT_END.search(source, start + 2)
+        return Comment(start, closing.end() if closing else len(source))
     if after in ("!", "?"):
         end = source.find(">", start)
         return Comment(start, len(source) if end == -1 else end + 1)

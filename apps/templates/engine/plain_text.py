@@ -4,7 +4,6 @@ From the rendered HTML and not from the template: there are no loops and conditi
 values become what they were.
 """
 
-import html
 import re
 
 from inscriptis import get_text
@@ -12,14 +11,10 @@ from inscriptis.html_properties import Display
 from inscriptis.model.config import ParserConfig
 from inscriptis.model.html_element import HtmlElement
 
-from apps.templates.engine.markup import VOID, Tag, Text, read
+from apps.templates.engine.layout import is_tame
+from apps.templates.engine.limits import MAX_OUTPUT_BYTES
+from apps.templates.engine.markup import Tag, Text, read, unescape
 
-# The library goes down into tags by recursion, and gives nothing beyond some 250 levels; each line in a list is
-# indented by all the lists around it.
-MAX_DEPTH, MAX_LISTS = 150, 12
-MAX_LENGTH, MAX_TAGS = 500_000, 20_000
-LISTS = frozenset({"ul", "ol", "dl", "blockquote"})
-TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9]*)")
 HIDDEN = re.compile(r"display\s*:\s*none|mso-hide\s*:\s*all", re.IGNORECASE)
 EMPTY_LINES = re.compile(r"\n{3,}")
 BLANKS = re.compile(r"[ \t\r\f\v]+")
@@ -35,13 +30,15 @@ NOT_SHOWN = frozenset({"script", "style", "title"})
 def from_html(source: str) -> str:
     """Readable text, links in brackets behind their words. Whatever the HTML is, this gives something."""
     text = ""
-    if _is_tame(source):
+    if is_tame(source):
         try:
             text = get_text(source, _config())
         # It was written for pages of the web, and its own parser for anything; the other way is always open.
         except Exception:  # noqa: BLE001
             text = ""
-    return _tidy(text or stripped(source))
+    if len(text) > MAX_OUTPUT_BYTES:
+        text = ""
+    return _tidy(text or stripped(source))[:MAX_OUTPUT_BYTES]
 
 
 def stripped(source: str) -> str:
@@ -50,29 +47,13 @@ def stripped(source: str) -> str:
     for token in read(source):
         if isinstance(token, Text):
             if token.within not in NOT_SHOWN:
-                parts.append(BLANKS.sub(" ", html.unescape(source[token.start : token.end]).replace("\n", " ")))
+                parts.append(BLANKS.sub(" ", unescape(source[token.start : token.end]).replace("\n", " ")))
         elif isinstance(token, Tag):
             if token.name in BREAKS:
                 parts.append("\n")
             elif token.name in CELLS and token.is_closing:
                 parts.append(" ")
     return "".join(parts)
-
-
-def _is_tame(source: str) -> bool:
-    """Whether the library can be given this. Counts in one pass, and rather too much than too little."""
-    if len(source) > MAX_LENGTH:
-        return False
-    tags = TAG.findall(source)
-    depth = lists = 0
-    for closing, name in tags:
-        step = -1 if closing else 1
-        word = name.lower()
-        depth = max(0, depth + step * (word not in VOID))
-        lists = max(0, lists + step * (word in LISTS))
-        if depth > MAX_DEPTH or lists > MAX_LISTS:
-            return False
-    return len(tags) <= MAX_TAGS
 
 
 def _config() -> ParserConfig:

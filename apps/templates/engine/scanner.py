@@ -17,6 +17,8 @@ _TAGS = (
     "cycle echo increment decrement comment endcomment raw endraw #"
 )
 TAGS = frozenset(_TAGS.split())
+# Tags that write a value, as `{{ ... }}` does.
+WRITING = frozenset({"echo", "cycle", "increment", "decrement"})
 OPENING = re.compile(r"\{\{|\{%")
 NAME = re.compile(r"#|\w+")
 BLANKS = re.compile(rf"\s{{{MAX_BLANKS + 1}}}")
@@ -72,6 +74,22 @@ def scan(source: str) -> Iterator[Piece]:
         position = piece.end
     if position < len(source):
         yield Piece(Kind.TEXT, position, len(source), source[position:], position)
+
+
+def stripped(source: str) -> Iterator[tuple[Piece, str]]:
+    """The pieces, each with the text that it writes by itself: without the blanks that its neighbours strip off.
+
+    Raises MarkupError.
+    """
+    strips_left = False
+    pieces = list(scan(source))
+    for piece, following in zip(pieces, [*pieces[1:], None], strict=True):
+        text = piece.inner if piece.kind in (Kind.TEXT, Kind.RAW) else ""
+        if piece.kind is Kind.TEXT:
+            text = text.lstrip() if strips_left else text
+            text = text.rstrip() if following is not None and following.strips_left else text
+        yield piece, text
+        strips_left = piece.strips_right
 
 
 def line_of(source: str, position: int) -> int:

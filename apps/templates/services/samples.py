@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-SEGMENT = re.compile(r"\[(\d+)\]|\[\s*'([^']*)'\s*\]|\.?([^.\[\]]+)")
+SEGMENT = re.compile(r"\[([0-9]+)\]|\[\s*'([^']*)'\s*\]|\.?([^.\[\]]+)")
 MAX_INDEX = 5
 
 
@@ -13,7 +13,8 @@ def sample_data(names: Sequence[str]) -> dict[str, Any]:
     data: dict[str, Any] = {}
     # Longer paths last, so that what has members is not taken for a text.
     for name in sorted(names, key=lambda name: (name.count(".") + name.count("["), name)):
-        _put(data, [number or quoted or word for number, quoted, word in SEGMENT.findall(name)])
+        if path := [number or quoted or word for number, quoted, word in SEGMENT.findall(name)]:
+            _put(data, path)
     return data
 
 
@@ -21,7 +22,7 @@ def _put(data: dict[str, Any], path: Sequence[str]) -> None:
     here: Any = data
     for segment, following in zip(path, [*path[1:], None], strict=True):
         if isinstance(here, list):
-            number = int(segment) if segment.isdigit() else 0
+            number = int(segment) if _is_index(segment) else 0
             if number > MAX_INDEX:
                 return
             while len(here) <= number:
@@ -31,10 +32,15 @@ def _put(data: dict[str, Any], path: Sequence[str]) -> None:
         if following is None:
             here.setdefault(segment, _value(segment))
             return
-        wanted: Any = [] if following.isdigit() else {}
+        wanted: Any = [] if _is_index(following) else {}
         if not isinstance(here.get(segment), type(wanted)):
             here[segment] = wanted
         here = here[segment]
+
+
+def _is_index(segment: str) -> bool:
+    """Superscripts are digits to Python, and no numbers."""
+    return segment.isascii() and segment.isdecimal()
 
 
 def _value(name: str) -> Any:

@@ -1,6 +1,7 @@
 """From nothing to a running platform: migrates, makes what is missing, runs the web server and the workers."""
 
 import json
+import os
 import secrets
 import socket
 import sys
@@ -8,6 +9,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.management import call_command
@@ -25,6 +27,8 @@ WORKSPACE, DOMAIN, OPERATOR = "demo", "demo.example", "operator@demo.example"
 SENDER = f"Demo <hello@{DOMAIN}>"
 STOP_SECONDS = 9.0
 HEALTH_SECONDS = 1.0
+LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
+LOOPBACK = ("127.0.0.0/8", "::1/128")
 
 
 class Command(BaseCommand):
@@ -66,9 +70,16 @@ def _children() -> list[Child]:
     configuration = str(settings.BASE_DIR / "stackshift_mail" / "gunicorn.conf.py")
     gunicorn = [sys.executable, "-m", "gunicorn", "--config", configuration]
     return [
-        Child("the web server", gunicorn),
-        Child("the workers", [sys.executable, str(settings.BASE_DIR / "manage.py"), "worker"]),
+        Child("the web server", gunicorn, _for_trying_out()),
+        Child("the workers", [sys.executable, str(settings.BASE_DIR / "manage.py"), "worker"], _for_trying_out()),
     ]
+
+
+def _for_trying_out() -> dict[str, str]:
+    """Webhooks may go to this machine, where somebody tries things out on it; not once it serves others."""
+    is_said = "WEBHOOK_ALLOWED_NETWORKS" in os.environ or "WEBHOOK_ALLOWED_NETWORKS_FILE" in os.environ
+    is_public = urlsplit(settings.PUBLIC_URL).hostname not in LOCAL
+    return {} if is_said or is_public else {"WEBHOOK_ALLOWED_NETWORKS": ",".join(LOOPBACK)}
 
 
 def _demo_workspace() -> Workspace:

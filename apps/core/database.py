@@ -1,4 +1,4 @@
-"""The engine's way to the database: everything in one thread, and an outage is something to wait out."""
+"""An event loop's way to the database: everything in one thread, and an outage is something to wait out."""
 
 import logging
 from collections.abc import Callable
