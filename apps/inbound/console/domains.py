@@ -55,7 +55,9 @@ class InboundDomainAdmin(ConsoleAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         domain = self.get_object(request, object_id)
-        context = {"records": domains.records_of(domain), "title": domain.name} if domain is not None else {}
+        context: dict[str, Any] = {}
+        if domain is not None:
+            context = {"records": domains.records_of(domain), "title": domain.name, "subtitle": None}
         return super().change_view(request, object_id, form_url, context | (extra_context or {}))
 
     def delete_model(self, request: HttpRequest, obj: InboundDomain) -> None:

@@ -45,6 +45,12 @@ class InboundMessageAdmin(IdSearch, ConfidentialAdmin):
         "headers_shown",
     )
 
+    def change_view(self, request: HttpRequest, object_id: str, *options: Any, **more: Any) -> HttpResponse:
+        row = self.get_object(request, object_id) if self.has_view_permission(request) else None
+        if row is not None:
+            more["extra_context"] = {"title": row.subject or "(no subject)", "subtitle": None}
+        return super().change_view(request, object_id, *options, **more)
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[InboundMessage]:
         rows: QuerySet[InboundMessage] = super().get_queryset(request)
         is_list = request.resolver_match is not None and request.resolver_match.url_name == f"{NAME}_changelist"

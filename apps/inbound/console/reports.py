@@ -55,6 +55,7 @@ class PasteForm(forms.Form):
         label="Sent to",
         required=False,
         max_length=320,
+        widget=forms.TextInput(attrs={"size": 70, "class": "vTextField"}),
         help_text="The envelope's recipient, such as b-...@bounces.example.com; it may be left out.",
     )
 
