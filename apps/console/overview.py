@@ -7,7 +7,7 @@ behind us. What waits for a person has no due time and is in neither; the list o
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.db.models import Count, Min, QuerySet, Sum
+from django.db.models import Count, Min, Q, QuerySet, Sum
 
 from apps.core import clock
 from apps.delivery.models import CapturedMessage, Destination, Drain
@@ -146,12 +146,15 @@ def _domains() -> list[Tile]:
 
 def _webhooks() -> list[Tile]:
     """Endpoints that fail, and those that were disabled because of it: somebody has to look at these."""
-    endpoints = Endpoint.objects.across_workspaces().order_by()
-    disabled = endpoints.filter(status=WebhookStatus.DISABLED).exclude(disabled_by=DisabledBy.REQUEST).count()
-    failing = endpoints.filter(status=WebhookStatus.ACTIVE, failing_since__isnull=False).count()
+    is_failing = Q(status=WebhookStatus.ACTIVE, failing_since__isnull=False)
+    is_disabled = Q(status=WebhookStatus.DISABLED) & ~Q(disabled_by=DisabledBy.REQUEST)
+    counts = Endpoint.objects.across_workspaces().aggregate(
+        failing=Count("pk", filter=is_failing), disabled=Count("pk", filter=is_disabled)
+    )
+    disabled = counts["disabled"]
     lasting = f"status__exact={WebhookStatus.DISABLED}"
     return [
-        Tile("failing webhooks", str(failing), "webhooks_endpoint", f"status__exact={WebhookStatus.ACTIVE}"),
+        Tile("failing webhooks", str(counts["failing"]), "webhooks_endpoint", f"status__exact={WebhookStatus.ACTIVE}"),
         Tile("webhooks disabled by failure", str(disabled), "webhooks_endpoint", lasting, is_alarming=disabled > 0),
     ]
 
