@@ -12,8 +12,8 @@ import pytest
 from django.core.files.storage import Storage
 from django.db import connection
 
-from apps.assets.models import Asset, Blob, SignedLink
-from apps.assets.services import blobs, sweeping
+from apps.assets.models import Asset, Blob, SignedLink, UploadSession
+from apps.assets.services import blobs, sessions, sweeping
 from apps.core import clock
 from tests.assets.calls import ASSETS, SESSIONS, download, put_part, sha256, upload
 from tests.assets.conftest import files_in
@@ -192,3 +192,23 @@ def test_two_sweeps_at_once_do_each_thing_once(world: World, folder: Path) -> No
 
     assert files_in(folder) == []
     assert (Blob.objects.across_workspaces().count(), Asset.objects.across_workspaces().count()) == (0, 0)
+
+
+def test_completing_what_another_request_completes_meanwhile_tells_its_asset(world: World, folder: Path) -> None:
+    api = world.owner.api
+    session = api.post(SESSIONS, {"mode": "chunked"}).data
+    put_part(session["url"], 1, b"part")
+    original: Callable[..., Any] = sessions._received
+    made: list[Answer] = []
+
+    def be_overtaken(row: UploadSession) -> Any:
+        if not made:
+            made.append(Answer(0, None, {}))  # of the request within
+            made[0] = api.post(f"{SESSIONS}/{session['upload_session_id']}/complete")
+        return original(row)
+
+    with patch.object(sessions, "_received", be_overtaken):
+        late = api.post(f"{SESSIONS}/{session['upload_session_id']}/complete")
+
+    assert (late.status, late.data["id"]) == (200, made[0].data["id"])
+    assert Asset.objects.across_workspaces().count() == 1

@@ -14,7 +14,7 @@ HOSTILE_MAIL = (
 
 def test_the_index_tells_the_state(page: Page, complaints: list[str]) -> None:
     assert page.title() == "Operator console | StackShift Mail"
-    assert page.locator(".tiles li").count() == 11
+    assert page.locator(".tiles li").count() == 13
     # The stylesheet has arrived: tiles stand in a grid.
     assert page.locator(".tiles").evaluate("element => getComputedStyle(element).display") == "grid"
     page.locator(".tiles a", has_text="workers alive").click()

@@ -17,12 +17,13 @@ from pathlib import Path
 from tests.provision import postgres
 
 # Each worker begins with a share of neighbours, which use the same servers, and helps the others when it is done.
-PARALLEL = ("-n", "2", "--dist", "worksteal", "--quiet")
+PARALLEL = ("-n", "2", "--dist", "worksteal", "--quiet", "--durations=15", "--durations-min=5")
 # Pure functions, wire protocols, and what browsers and clients make of answers that both databases have been asked for.
 ONCE = tuple(
     f"--ignore=tests/{name}"
     for name in (
-        *("protocols", "browser", "clients", "test_architecture.py", "test_openapi.py"),
+        *("protocols", "browser", "clients", "webhooks/test_addresses.py", "core/test_raw_http.py"),
+        *("test_architecture.py", "test_openapi.py", "test_bad_input.py", "console/test_policy.py"),
         *(f"templates/test_{name}.py" for name in ("bombs", "compiled_once", "css", "engine_language", "escaping")),
     )
 )

@@ -152,9 +152,14 @@ def complete(session: UploadSession) -> Asset:
     check_open(session)
     if session.mode != Mode.CHUNKED:
         raise WrongState("Nothing was uploaded yet; PUT the file to the session's url.")
-    parts = list(parts_of(session).select_related("blob"))
-    _check_numbers([part.number for part in parts])
-    received = receive(_joined(parts), session.max_bytes)
+    try:
+        received = _received(session)
+    except Invalid:
+        # Another request may have completed it meanwhile, and its parts are gone with that.
+        winner = _of(session.workspace_id, session.pk)
+        if winner.asset is None:
+            raise
+        return _still_there(winner.asset)
     try:
         return _finish(session, received, session.mime_type)
     finally:
@@ -203,6 +208,13 @@ def _check_promise(session: UploadSession, received: Received) -> None:
         raise Invalid({"file_size": [f"was to be {session.file_size} bytes, but {received.size} came"]})
     if session.checksum_sha256 and received.checksum != session.checksum_sha256:
         raise Invalid({"checksum_sha256": [f"was to be {session.checksum_sha256}, but it is {received.checksum}"]})
+
+
+def _received(session: UploadSession) -> Received:
+    """All parts as one file. Raises Invalid where some are not there."""
+    parts = list(parts_of(session).select_related("blob"))
+    _check_numbers([part.number for part in parts])
+    return receive(_joined(parts), session.max_bytes)
 
 
 def _check_numbers(numbers: list[int]) -> None:
