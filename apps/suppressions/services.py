@@ -18,7 +18,7 @@ from apps.protocols.address import Mailbox
 from apps.suppressions.models import Reason, Source, Suppression
 
 # Somebody would have to add and lift the same address between two statements of ours, each time.
-TRIES = 3
+TRIES = 30
 
 
 class NeedsForce(Conflict):
