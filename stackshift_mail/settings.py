@@ -130,6 +130,7 @@ elif ROLE in {"delivery", "webhooks"}:
     # A worker that waits for a lock shows no sign of life, and would be taken for dead.
     DATABASES["default"]["OPTIONS"] = {"options": "-c lock_timeout=4s -c statement_timeout=8s"}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+SILENCED_SYSTEM_CHECKS = ["models.W040"]  # what an index carries along for PostgreSQL, SQLite leaves out
 REDIS_URL = env_text("REDIS_URL")
 if REDIS_URL:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
