@@ -54,16 +54,8 @@ class BatchAdmin(IdSearch, ReadOnlyAdmin):
     def addressed(self, queryset: QuerySet[Any], address: str) -> QuerySet[Any]:
         return queryset.filter(from_email=address)
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> Any:
-        batch = self.get_object(request, object_id)
-        context = _page_of(batch) if isinstance(batch, Batch) else {}
-        return super().change_view(request, object_id, form_url, context | (extra_context or {}))
+    def row_context(self, request: HttpRequest, batch: Batch) -> dict[str, Any]:
+        return _page_of(batch)
 
     @admin.display(description="status")
     def condition(self, batch: Any) -> SafeString:

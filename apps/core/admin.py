@@ -1,12 +1,11 @@
 """What the console's pages share: read-only where history matters, no counting of big tables."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 from uuid import UUID
 
-from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -24,13 +23,15 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
-from apps.core.errors import Invalid, Problem
+from apps.core.errors import Problem
 from apps.core.keyset import KeysetChangeList
 from apps.core.looks import note_look
 
 MAX_COUNTED = 2_000
 # Rows of one action: each may be a transaction of its own, and a request has a time limit.
 MAX_CHOSEN = 500
+# Rows of an action that asks others, such as the DNS, about each of them.
+MAX_WAITED_FOR = 5
 MAX_ID_KEPT = 100
 # Each is a condition of its own, and a statement may have only so many.
 MAX_WORDS = 16
@@ -166,6 +167,23 @@ class ConsoleAdmin(StrictAdmin):
         context = {"page_actions": actions, "checkbox_name": ACTION_CHECKBOX_NAME} | (extra_context or {})
         return super().change_view(request, object_id, form_url, context)
 
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], add: bool = False, *options: Any, **more: Any
+    ) -> HttpResponse:
+        row = context["original"] if not add else None
+        if row is not None:
+            context = context | self.row_context(request, row)
+        return super().render_change_form(request, context, add, *options, **more)
+
+    def row_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """What the page of one row is given beside its fields: a title of its own, fewer buttons, whatever it shows."""
+        return {}
+
+    def named_actions(self, request: HttpRequest, names: Collection[str]) -> list[tuple[str, str]]:
+        """Of the actions that this user may use, those that can do something for a row."""
+        choices: list[tuple[str, str]] = self.get_action_choices(request, default_choices=[])
+        return [choice for choice in choices if choice[0] in names]
+
     def response_action(
         self, request: HttpRequest, queryset: QuerySet[Any], *options: Any, **more: Any
     ) -> HttpResponse | None:
@@ -202,6 +220,15 @@ class ConsoleAdmin(StrictAdmin):
             messages.success(request, f"{done}: {changed}.")
         for reason in dict.fromkeys(unchanged):
             messages.warning(request, f"Unchanged: {unchanged.count(reason)}. {reason}")
+
+    def few(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
+        """The chosen rows, or none where they are too many for an action that waits for others at each."""
+        chosen = list(queryset)
+        if len(chosen) <= MAX_WAITED_FOR:
+            return chosen
+        what = self.opts.verbose_name_plural
+        messages.error(request, f"Choose at most {MAX_WAITED_FOR} {what}; each may wait for a slow server elsewhere.")
+        return []
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Who may change these rows may use their actions, also where no field can be edited."""
@@ -268,42 +295,6 @@ class ReadOnlyInline(admin.TabularInline):
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
-
-
-class ServiceForm(forms.ModelForm):
-    """An add form whose row is made by a service, so that the service's refusals stand beside the fields.
-
-    Django's own check of uniqueness is left out: it needs a manager that reaches into every workspace, and
-    the service asks the database anyway.
-    """
-
-    # Fields whose wire names, which refusals use, are others.
-    field_of: ClassVar[Mapping[str, str]] = {}
-
-    def make(self) -> Model:
-        """Makes the row from the cleaned data; each form says how. May raise a Problem."""
-        raise NotImplementedError  # a form without it is our mistake, and no refusal of the service's
-
-    def clean(self) -> dict[str, Any]:
-        if not self.errors:
-            try:
-                self.instance = self.make()
-            except Invalid as refusal:
-                for name, reasons in refusal.details["fields"].items():
-                    self.add_error(self.field_of.get(name, name), list(reasons))
-            except Problem as refusal:
-                self.add_error(None, refusal.message)
-        return self.cleaned_data
-
-    def _post_clean(self) -> None:
-        """The row exists already; nothing is to be copied into it."""
-
-    def save(self, commit: bool = True) -> Model:
-        made: Model = self.instance
-        return made
-
-    def save_m2m(self) -> None:
-        """There are no many-to-many fields."""
 
 
 def page_url(model: type[Model] | Model, pk: int | str | UUID) -> str:

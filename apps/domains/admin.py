@@ -4,13 +4,14 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
-from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from apps.core import clock
-from apps.core.admin import ConsoleAdmin, ReadOnlyAdmin, ServiceForm, page_link, verbatim
+from apps.core.admin import ReadOnlyAdmin, page_link, verbatim
 from apps.core.errors import Problem
+from apps.core.made_rows import MadeByService, ServiceForm
 from apps.domains.models import DkimKey, Domain, DomainRecord, ReturnPathLabel
 from apps.domains.services import checking, keys, registry
 from apps.domains.services.records import explain, records_of
@@ -19,7 +20,6 @@ from apps.events.types import ResourceType
 from apps.workspaces.admin import WorkspaceFilter
 
 # A request that waited for more DNS servers might be ended by the web server.
-MAX_VERIFIED = 5
 
 
 class DomainForm(ServiceForm):
@@ -34,7 +34,7 @@ class DomainForm(ServiceForm):
 
 
 @admin.register(Domain)
-class DomainAdmin(ConsoleAdmin):
+class DomainAdmin(MadeByService):
     """One domain's page tells what is wrong with it and what to do, record by record."""
 
     form = DomainForm
@@ -48,37 +48,19 @@ class DomainAdmin(ConsoleAdmin):
     actions = ("verify_now", "rotate", "sign_twice", "sign_once", "withdraw", "disable", "enable")
     event_resource = ResourceType.DOMAIN
 
-    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
-        return ("workspace", "name") if obj is None else self.shown
+    def remove(self, row: Domain) -> None:
+        registry.delete(row)
 
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def save_model(self, request: HttpRequest, obj: Domain, form: DomainForm, change: bool) -> None:
-        """The form's service has stored it, with its records, its key and its event."""
-
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        domain = self.get_object(request, object_id)
-        context = self._page_of(request, domain) if domain is not None else {}
-        return super().change_view(request, object_id, form_url, context | (extra_context or {}))
-
-    def _page_of(self, request: HttpRequest, domain: Domain) -> dict[str, Any]:
+    def row_context(self, request: HttpRequest, domain: Domain) -> dict[str, Any]:
         """The records with what to do about each, and the buttons that make sense in this state."""
         now, rows = clock.now(), records_of(domain)
         useful = _useful(domain, [row.key for row in rows if row.key is not None])
-        choices = self.get_action_choices(request, default_choices=[])
         return {
             "records": [(row, explain(row, now)) for row in rows],
             "now": now,
             "title": domain.name,
             "subtitle": None,
-            "page_actions": [choice for choice in choices if choice[0] in useful],
+            "page_actions": self.named_actions(request, useful),
         }
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
@@ -86,16 +68,9 @@ class DomainAdmin(ConsoleAdmin):
         to_delete, model_count, _needed, protected = super().get_deleted_objects(objs, request)
         return to_delete, model_count, set(), protected
 
-    def delete_model(self, request: HttpRequest, obj: Domain) -> None:
-        registry.delete(obj)
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Domain]) -> None:
-        for domain in queryset:
-            registry.delete(domain)
-
     @admin.action(description="Verify now", permissions=["operate"])
     def verify_now(self, request: HttpRequest, queryset: QuerySet[Domain]) -> None:
-        self._verify(request, _few(request, queryset), "Verified now")
+        self._verify(request, self.few(request, queryset), "Verified now")
 
     @admin.action(description="Rotate the DKIM key", permissions=["operate"])
     def rotate(self, request: HttpRequest, queryset: QuerySet[Domain]) -> None:
@@ -124,7 +99,7 @@ class DomainAdmin(ConsoleAdmin):
 
     @admin.action(description="Enable and verify", permissions=["operate"])
     def enable(self, request: HttpRequest, queryset: QuerySet[Domain]) -> None:
-        enabled = [domain for domain in _few(request, queryset) if registry.enable(domain)]
+        enabled = [domain for domain in self.few(request, queryset) if registry.enable(domain)]
         self._verify(request, enabled, "Enabled")
 
     def _verify(self, request: HttpRequest, domains: list[Domain], what: str) -> None:
@@ -138,7 +113,7 @@ class DomainAdmin(ConsoleAdmin):
     def _change_keys(
         self, request: HttpRequest, queryset: QuerySet[Domain], change: Callable[[Domain], bool], what: str
     ) -> None:
-        for domain in _few(request, queryset):
+        for domain in self.few(request, queryset):
             try:
                 has_changed = change(domain)
             except Problem as refusal:
@@ -219,12 +194,3 @@ def _useful(domain: Domain, keys: list[DkimKey]) -> set[str]:
     has_second = {(Algorithm.ED25519, KeyState.NEXT), (Algorithm.ED25519, KeyState.ACTIVE)} & held
     useful.add("withdraw" if (Algorithm.RSA, KeyState.NEXT) in held else "rotate")
     return useful | {"sign_once" if has_second else "sign_twice"}
-
-
-def _few(request: HttpRequest, queryset: QuerySet[Domain]) -> list[Domain]:
-    """The chosen domains, or none where they are too many for one request."""
-    chosen = list(queryset)
-    if len(chosen) <= MAX_VERIFIED:
-        return chosen
-    messages.error(request, f"Choose at most {MAX_VERIFIED} domains; each may wait for a slow DNS server.")
-    return []

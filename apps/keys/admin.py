@@ -9,7 +9,8 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from apps.core import clock
-from apps.core.admin import ConsoleAdmin, ReadOnlyAdmin, ServiceForm
+from apps.core.admin import ConsoleAdmin, ReadOnlyAdmin
+from apps.core.made_rows import ServiceForm
 from apps.core.window import WhenFilter
 from apps.keys.models import ApiKey, IdempotencyKey
 from apps.keys.services import SCOPES, create_key, revoke

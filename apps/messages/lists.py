@@ -9,6 +9,7 @@ from django.http import HttpRequest
 
 from apps.core import clock
 from apps.core.ids import first_id_at, parse_id
+from apps.core.search import ById
 from apps.core.window import is_address
 from apps.messages.models import Message, Recipient
 from apps.messages.states import OPEN
@@ -19,7 +20,7 @@ from apps.workspaces.models import Workspace
 SENT_WITHIN = timedelta(hours=24)
 
 
-class IdSearch:
+class IdSearch(ById):
     """Finds rows by an id or a whole address where the search is one; these have indexes, and texts have none."""
 
     id_fields: tuple[str, ...] = ("pk", "message_id")
@@ -28,13 +29,9 @@ class IdSearch:
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         term = search_term.strip()
-        identifier = parse_id(term.lower())
-        if identifier is not None:
-            found = Q.create([(field, identifier) for field in self.id_fields], connector=Q.OR)
-            return queryset.filter(found), False
         if is_address(term):
             return self.addressed(queryset, _as_stored(term)), False
-        return super().get_search_results(request, queryset, search_term)  # type: ignore[misc]
+        return super().get_search_results(request, queryset, search_term)
 
     def addressed(self, queryset: QuerySet[Any], address: str) -> QuerySet[Any]:
         """The rows of the list that are about this address."""

@@ -82,14 +82,9 @@ class ScheduledAdmin(IdSearch, ConfidentialAdmin):
         sent = recipients_of(address).exclude(message__scheduled_id=None).values("message__scheduled_id")
         return queryset.filter(named | Q(pk__in=sent))
 
-    def change_view(self, request: HttpRequest, object_id: str, *options: Any, **more: Any) -> HttpResponse:
+    def row_context(self, request: HttpRequest, row: Scheduled) -> dict[str, Any]:
         """With the buttons that can still do something."""
-        answer = super().change_view(request, object_id, *options, **more)
-        if isinstance(answer, TemplateResponse) and answer.context_data is not None:
-            row = answer.context_data.get("original")
-            if isinstance(row, Scheduled) and row.status != Status.SCHEDULED:
-                answer.context_data["page_actions"] = []
-        return answer
+        return {} if row.status == Status.SCHEDULED else {"page_actions": []}
 
     @admin.display(description="to")
     def to(self, row: Scheduled) -> str:

@@ -9,17 +9,16 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.options import get_content_type_for_model
 from django.core.exceptions import PermissionDenied
 from django.core.files.uploadedfile import UploadedFile
-from django.db import transaction
-from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
 from apps.core import inert
-from apps.core.admin import ConsoleAdmin, RowSelect, ServiceForm
+from apps.core.admin import RowSelect
 from apps.core.errors import Conflict, Problem
 from apps.core.ids import parse_id
 from apps.core.looks import note_look
+from apps.core.made_rows import MadeByService, ServiceForm
 from apps.events.types import ResourceType
 from apps.protocols.address import AddressError, Mailbox
 from apps.suppressions import csv_files, services, transfer
@@ -69,7 +68,7 @@ class ImportForm(forms.Form):
 
 
 @admin.register(Suppression)
-class SuppressionAdmin(ConsoleAdmin):
+class SuppressionAdmin(MadeByService):
     form = SuppressionForm
     change_list_template = "admin/suppressions/suppression/change_list.html"
     list_display: Any = ("email", "workspace", "reason", "source", "created_at")
@@ -77,6 +76,7 @@ class SuppressionAdmin(ConsoleAdmin):
     list_select_related = ("workspace",)
     search_fields = ("email", "key__exact")
     autocomplete_fields = ("workspace",)
+    added = ("workspace", "email", "reason")
     shown: tuple[str, ...] = (
         *("id", "workspace", "email", "reason", "source"),
         *("message_id", "bounce_id", "metadata", "created_at"),
@@ -91,22 +91,8 @@ class SuppressionAdmin(ConsoleAdmin):
         ]
         return own + super().get_urls()
 
-    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
-        return ("workspace", "email", "reason") if obj is None else self.shown
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def save_model(self, request: HttpRequest, obj: Suppression, form: SuppressionForm, change: bool) -> None:
-        """The form's service has stored it, with its event."""
-
-    def delete_model(self, request: HttpRequest, obj: Suppression) -> None:
-        services.lift(obj, even_complaints=True)
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Suppression]) -> None:
-        with transaction.atomic():
-            for suppression in queryset:
-                services.lift(suppression, even_complaints=True)
+    def remove(self, row: Suppression) -> None:
+        services.lift(row, even_complaints=True)
 
     def import_view(self, request: HttpRequest) -> HttpResponse:
         """A form; then what became of each line. Who may add one address may add many."""

@@ -66,27 +66,16 @@ class TemplateAdmin(ReadOnlyAdmin):
     def active_number(self, row: Template) -> int | None:
         return row.active_version.number if row.active_version else None
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        template = self.get_object(request, object_id)
-        context: dict[str, Any] = {}
-        if template is not None:
-            rows = versions_of(template).defer("html", "html_inlined", "text").order_by("-number")
-            useful = {Status.ACTIVE: "archive", Status.ARCHIVED: "restore"}.get(Status(template.status))
-            choices = self.get_action_choices(request, default_choices=[])
-            context = {
-                "versions": rows[:MAX_VERSIONS_SHOWN],
-                "may_operate": self.has_operate_permission(request) and template.status != Status.DELETED,
-                "title": template.name,
-                "subtitle": None,
-                "page_actions": [choice for choice in choices if choice[0] == useful],
-            }
-        return super().change_view(request, object_id, form_url, context | (extra_context or {}))
+    def row_context(self, request: HttpRequest, template: Template) -> dict[str, Any]:
+        rows = versions_of(template).defer("html", "html_inlined", "text").order_by("-number")
+        useful = {Status.ACTIVE: {"archive"}, Status.ARCHIVED: {"restore"}}.get(Status(template.status), set())
+        return {
+            "versions": rows[:MAX_VERSIONS_SHOWN],
+            "may_operate": self.has_operate_permission(request) and template.status != Status.DELETED,
+            "title": template.name,
+            "subtitle": None,
+            "page_actions": self.named_actions(request, useful),
+        }
 
     def preview_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         """One version with data of the operator's choice; static/template-preview.js keeps it up to date."""

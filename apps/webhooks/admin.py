@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
-from django.db.models import IntegerField, Q, QuerySet
+from django.db.models import IntegerField, QuerySet
 from django.db.models.expressions import RawSQL
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -13,7 +13,7 @@ from django.utils.formats import date_format
 from django.utils.safestring import SafeString
 
 from apps.core.admin import ReadOnlyAdmin, list_link, page_link, page_url, verbatim
-from apps.core.ids import parse_id
+from apps.core.search import ById
 from apps.core.window import WhenFilter
 from apps.events.models import Event
 from apps.events.types import ResourceType
@@ -44,24 +44,11 @@ class ReplayForm(forms.Form):
         return self.cleaned_data
 
 
-class ById(ReadOnlyAdmin):
+class Searched(ById, ReadOnlyAdmin):
     """Lists that are searched by the ids of their rows and of what these belong to."""
 
     search_fields: ClassVar = ("id",)
-    id_fields: ClassVar[tuple[str, ...]] = ("pk",)
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        if not search_term.strip():
-            return queryset, False
-        identifier = parse_id(search_term.strip().lower())
-        if identifier is None:
-            return queryset.none(), False
-        found = Q()
-        for name in self.id_fields:
-            found |= Q(**{name: identifier})
-        return queryset.filter(found), False
+    is_by_id_alone = True
 
 
 @admin.register(Endpoint)
@@ -89,27 +76,19 @@ class EndpointAdmin(ReadOnlyAdmin):
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         return not lookup.startswith("secret_sealed") and super().lookup_allowed(lookup, value, request)
 
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        endpoint = self.get_object(request, object_id)
-        context = self._page_of(request, endpoint) if isinstance(endpoint, Endpoint) else {}
-        return super().change_view(request, object_id, form_url, context | (extra_context or {}))
-
-    def _page_of(self, request: HttpRequest, endpoint: Endpoint) -> dict[str, Any]:
+    def row_context(self, request: HttpRequest, endpoint: Endpoint) -> dict[str, Any]:
         """How it does, what does not arrive, and the buttons that can do something."""
         rows = Delivery.objects.of(endpoint.workspace_id).filter(endpoint=endpoint, status__in=NOT_ARRIVED)
         useful = {
             Status.ACTIVE.value: {"send_test", "replay", "disable"},
             Status.DISABLED.value: {"enable"},
         }.get(endpoint.status, set())
-        choices = self.get_action_choices(request, default_choices=[])
         newest = rows.exclude(status=DeliveryStatus.SUCCEEDED).order_by("-pk")[:FAILING_SHOWN]
         return {
             "health": health_of(endpoint),
             "failing": [(row, page_link(Delivery, row.pk, row.event_type)) for row in newest],
             "all_deliveries": list_link(Delivery, "All its deliveries", endpoint_id=endpoint.pk),
-            "page_actions": [choice for choice in choices if choice[0] in useful],
+            "page_actions": self.named_actions(request, useful),
             "title": _short(endpoint.url),
             "subtitle": None,
         }
@@ -185,7 +164,7 @@ class DeliveryWhenFilter(WhenFilter):
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(ById):
+class DeliveryAdmin(Searched):
     change_form_template = "admin/webhooks/delivery/change_form.html"
     list_display = ("created_at", "event_type", "status", "endpoint_page", "attempt_count", "short_error", "workspace")
     list_filter = (DeliveryWhenFilter, "status", WorkspaceFilter)
@@ -199,17 +178,13 @@ class DeliveryAdmin(ById):
         *("last_status_code", "error", "delivered_at", "created_at", "payload"),
     )
 
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        delivery = self.get_object(request, object_id)
-        context: dict[str, Any] = {}
-        if isinstance(delivery, Delivery):
-            attempts = DeliveryAttempt.objects.of(delivery.workspace_id).filter(delivery=delivery)
-            context = {"attempts": attempts.order_by("-number")[:FAILING_SHOWN]}
-            if delivery.status == DeliveryStatus.SUCCEEDED:
-                context["page_actions"] = []
-        return super().change_view(request, object_id, form_url, context | (extra_context or {}))
+    def row_context(self, request: HttpRequest, delivery: Delivery) -> dict[str, Any]:
+        attempts = DeliveryAttempt.objects.of(delivery.workspace_id).filter(delivery=delivery)
+        useful = set() if delivery.status == DeliveryStatus.SUCCEEDED else {"retry"}
+        return {
+            "attempts": attempts.order_by("-number")[:FAILING_SHOWN],
+            "page_actions": self.named_actions(request, useful),
+        }
 
     @admin.display(description="endpoint")
     def endpoint_page(self, delivery: Delivery) -> SafeString:
@@ -246,7 +221,7 @@ class DeliveryAdmin(ById):
 
 
 @admin.register(DeliveryAttempt)
-class DeliveryAttemptAdmin(ById):
+class DeliveryAttemptAdmin(Searched):
     list_display = ("created_at", "number", "status_code", "error_code", "short_error", "duration_ms", "delivery_page")
     list_filter = (WhenFilter, WorkspaceFilter)
     search_help_text = "The id of an attempt or of its delivery."
@@ -274,7 +249,7 @@ class DeliveryAttemptAdmin(ById):
 
 
 @admin.register(Replay)
-class ReplayAdmin(ById):
+class ReplayAdmin(Searched):
     list_display = ("created_at", "endpoint_page", "event_count", "since", "until", "workspace")
     list_filter = (WhenFilter, WorkspaceFilter)
     list_select_related = ("workspace", "endpoint")

@@ -1,16 +1,22 @@
 """Reports, the bounce debugger, inbound domains and inbound mail in the console."""
 
+from typing import Any
+
 import pytest
+from django.conf import LazySettings
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
 from apps.inbound.models import InboundDomain
 from apps.inbound.services import domains
 from apps.workspaces.models import User
+from apps.workspaces.services import create_operator
 from tests import stored
-from tests.conftest import World
+from tests.conftest import World, make_world
+from tests.fakes.dns_server import DnsServer
 from tests.inbound.conftest import Doors
 from tests.inbound.mail import make_inbound_message
 from tests.inbound.making import BOUNCES, dsn, make_sent, return_path
@@ -119,3 +125,29 @@ def test_a_domain_is_added_trusted_and_disabled(world: World, console: Client) -
 
         assert bool(domains.receiving(["in.shop.example"])) is receives
     assert LogEntry.objects.filter(object_id=str(domain.pk)).count() == 4
+
+
+@pytest.mark.django_db(transaction=True)
+def test_verifying_talks_to_the_dns_outside_of_any_transaction(
+    monkeypatch: pytest.MonkeyPatch, settings: LazySettings
+) -> None:
+    world = make_world()
+    domain = domains.create(world.owner.workspace.pk, "in.example")
+    operator = Client()
+    operator.force_login(create_operator("ops@example.com", password="correct-horse-1"))
+    seen: list[bool] = []
+    original = domains.look
+
+    def look(name: str) -> Any:
+        seen.append(connection.in_atomic_block)
+        return original(name)
+
+    monkeypatch.setattr(domains, "look", look)
+    chosen = {"action": "verify_now", "_selected_action": str(domain.pk)}
+    with DnsServer() as server:
+        settings.MAIL_DNS_SERVERS = server.address
+        answer = operator.post(reverse("admin:inbound_inbounddomain_changelist"), chosen, follow=True)
+
+    assert seen == [False]
+    assert [str(message) for message in answer.context["messages"]] == ["in.example is pending."]
+    assert [entry.change_message for entry in LogEntry.objects.all()] == ["Looked up: pending."]

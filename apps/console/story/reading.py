@@ -61,8 +61,9 @@ def read(message: Message) -> Story:
     attempts = list(Attempt.objects.of(workspace).filter(message=message).order_by("-pk")[: MAX_ATTEMPTS + 1])
     events = list(Event.objects.of(workspace).filter(message_id=message.pk).order_by("-pk")[: MAX_MOMENTS + 1])
     bounces = {row.recipient_id: row for row in Bounce.objects.of(workspace).filter(message=message).order_by("pk")}
-    suppressed = in_force({(workspace, comparison_key(row.email)) for row in recipients})
-    cards = [card(row, suppressed.get((workspace, comparison_key(row.email))), now=now) for row in recipients]
+    addresses = [(workspace, comparison_key(row.email)) for row in recipients]
+    suppressed = in_force(set(addresses))
+    cards = [card(row, suppressed.get(address), now=now) for row, address in zip(recipients, addresses, strict=True)]
     return Story(
         headline=headline(message, recipients, now=now),
         cards=cards[:MAX_RECIPIENTS],

@@ -2,11 +2,11 @@
 
 from typing import Any, ClassVar
 
-from django.contrib import admin
-from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
 
-from apps.core.admin import ConsoleAdmin, ServiceForm
+from apps.core.made_rows import MadeByService, ServiceForm
 from apps.events.types import ResourceType
 from apps.inbound.models import InboundDomain
 from apps.inbound.services import domains
@@ -24,7 +24,7 @@ class InboundDomainForm(ServiceForm):
         return domains.create(self.cleaned_data["workspace"].pk, self.cleaned_data["name"])
 
 
-class InboundDomainAdmin(ConsoleAdmin):
+class InboundDomainAdmin(MadeByService):
     """One domain's page tells what is wrong with its records and what to do."""
 
     form = InboundDomainForm
@@ -38,38 +38,19 @@ class InboundDomainAdmin(ConsoleAdmin):
     actions = ("verify_now", "trust", "disable", "enable")
     event_resource = ResourceType.INBOUND_DOMAIN
 
-    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
-        return ("workspace", "name") if obj is None else self.shown
+    def remove(self, row: InboundDomain) -> None:
+        domains.delete(row)
 
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def save_model(self, request: HttpRequest, obj: InboundDomain, form: InboundDomainForm, change: bool) -> None:
-        """The form's service has stored it."""
-
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        domain = self.get_object(request, object_id)
-        context: dict[str, Any] = {}
-        if domain is not None:
-            context = {"records": domains.records_of(domain), "title": domain.name, "subtitle": None}
-        return super().change_view(request, object_id, form_url, context | (extra_context or {}))
-
-    def delete_model(self, request: HttpRequest, obj: InboundDomain) -> None:
-        domains.delete(obj)
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[InboundDomain]) -> None:
-        for domain in queryset:
-            domains.delete(domain)
+    def row_context(self, request: HttpRequest, domain: InboundDomain) -> dict[str, Any]:
+        return {"records": domains.records_of(domain), "title": domain.name, "subtitle": None}
 
     @admin.action(description="Verify now", permissions=["operate"])
     def verify_now(self, request: HttpRequest, queryset: QuerySet[InboundDomain]) -> None:
-        self.change_each(request, queryset, domains.verify, "Looked up")
+        # The look-up is over before the transaction of its audit row begins.
+        looked_up = [domains.verify(domain) for domain in self.few(request, queryset)]
+        for domain in looked_up:
+            self.log_change(request, domain, f"Looked up: {domain.status}.")
+            messages.info(request, f"{domain.name} is {domain.status}.")
 
     @admin.action(description="Receive without asking the DNS", permissions=["operate"])
     def trust(self, request: HttpRequest, queryset: QuerySet[InboundDomain]) -> None:

@@ -18,8 +18,8 @@ from apps.core.errors import Problem
 from apps.core.looks import note_look
 from apps.core.window import WhenFilter
 from apps.events.types import ResourceType
-from apps.inbound.api.views import served
 from apps.inbound.models import InboundAttachment, InboundMessage
+from apps.inbound.serving import served
 from apps.messages.lists import IdSearch
 from apps.workspaces.admin import WorkspaceFilter
 from apps.workspaces.models import Workspace
@@ -45,11 +45,8 @@ class InboundMessageAdmin(IdSearch, ConfidentialAdmin):
         "headers_shown",
     )
 
-    def change_view(self, request: HttpRequest, object_id: str, *options: Any, **more: Any) -> HttpResponse:
-        row = self.get_object(request, object_id) if self.has_view_permission(request) else None
-        if row is not None:
-            more["extra_context"] = {"title": row.subject or "(no subject)", "subtitle": None}
-        return super().change_view(request, object_id, *options, **more)
+    def row_context(self, request: HttpRequest, row: InboundMessage) -> dict[str, Any]:
+        return {"title": row.subject or "(no subject)", "subtitle": None}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[InboundMessage]:
         rows: QuerySet[InboundMessage] = super().get_queryset(request)

@@ -22,11 +22,12 @@ from apps.inbound.models import Report
 from apps.inbound.reading import read_in_child
 from apps.inbound.services.consequences import finding
 from apps.inbound.services.matching import Match, match
-from apps.inbound.services.reports import raw_of, shown, storable
+from apps.inbound.services.reports import raw_of, shown, storable_tree
 from apps.messages.lists import IdSearch
 from apps.messages.models import Message
 from apps.messages.services.reported import Finding
 from apps.messages.states import BounceSource
+from apps.protocols.text import storable
 
 MAX_PASTED = 2_000_000
 MAX_SHOWN = 200_000
@@ -132,7 +133,7 @@ def _debug(given: dict[str, Any]) -> Debugged:
         reading = read_in_child(raw)
     except Problem as problem:
         return Debugged("", None, (), problem.message, "")
-    as_read = as_json(storable(shown(reading)))
+    as_read = as_json(storable_tree(shown(reading)))
     try:
         found = match(reading, [given["recipient"]] if given["recipient"] else [])
     except Problem as problem:
