@@ -39,6 +39,11 @@ def holds_encoded_word(text: str) -> bool:
     return _ENCODED_WORD.search(text) is not None
 
 
+def storable(text: str) -> str:
+    """The text without what no database text can hold: NUL and halves of surrogate pairs."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+
+
 def _refuse(pattern: re.Pattern[str], text: str, why: str) -> None:
     found = pattern.search(text)
     if found:

@@ -61,6 +61,7 @@ def test_a_bounce_a_complaint_and_a_mail_are_taken(monkeypatch: pytest.MonkeyPat
     ("raw", "arguments", "code"),
     [
         (RAW, ("inbound", "--recipient", "x@elsewhere.example"), 67),
+        (RAW, ("inbound", "--recipient", TO, "x@elsewhere.example"), 67),
         (b"", ("inbound", "--recipient", TO), 65),
         (b"x" * 70_000, ("bounce", "--recipient", TO), 65),
     ],
@@ -74,6 +75,7 @@ def test_what_is_not_taken_is_refused_for_good(
     code: int,
 ) -> None:
     settings.MAIL_INBOUND_MAX_BYTES = 64 * 1024
+    make_inbound_domain(world.owner.workspace)
     before = stored.everything()
 
     assert ingest(monkeypatch, raw, *arguments) == code

@@ -15,9 +15,12 @@ import pytest
 from django.conf import LazySettings
 
 from apps.inbound import listener
+from apps.inbound.errors import NoSuchRecipient
 from apps.inbound.models import InboundAttachment, InboundMessage, Report
-from apps.inbound.services import letters
+from apps.inbound.services import doors, letters
+from apps.inbound.services.arrival import Arrival
 from apps.messages.models import Recipient
+from apps.protocols.authentication.types import Origin
 from apps.suppressions.models import Suppression
 from tests import stored
 from tests.conftest import World, make_world
@@ -297,3 +300,12 @@ def test_the_command_says_where_it_listens_and_stops(process_environment: dict[s
     finally:
         process.kill()
         process.communicate()
+
+
+def test_a_mail_one_of_whose_recipients_is_gone_is_not_taken_for_the_others(world: World) -> None:
+    before = stored.everything()
+
+    with pytest.raises(NoSuchRecipient):
+        doors.take(Arrival(RAW, (f"info@{NAME}", "gone@elsewhere.example")), Origin())
+
+    assert stored.everything() == before

@@ -250,3 +250,14 @@ def test_lists_ask_as_often_whatever_their_length(
 
     assert len(rows) == 5
     assert all(len(row["attachments"]) == 2 for row in rows)
+
+
+def test_attachments_are_read_page_by_page(doors: Doors, api: Api) -> None:
+    identifier = doors.post(INBOUND, RAW, TO).data["id"]
+    path = f"{MESSAGES}/{identifier}/attachments"
+
+    first = api.get(path, {"limit": 1})
+    second = api.get(path, {"limit": 1, "cursor": first.data["nextCursor"]})
+
+    assert [*first.rows, *second.rows] == api.get(path).rows
+    assert (first.data["hasMore"], second.data["nextCursor"]) == (True, None)

@@ -11,6 +11,7 @@ from apps.core import clock
 from apps.inbound.models import Report
 from apps.inbound.services.reports import raw_of, sweep
 from apps.messages.models import Bounce, Message, Recipient
+from apps.messages.soft_bounces import REPEATED
 from apps.messages.states import Status
 from apps.suppressions.models import Suppression
 from apps.workspaces.models import Workspace
@@ -240,7 +241,7 @@ def test_a_report_faster_than_our_own_record_comes_again(doors: Doors, world: Wo
         ("5.7.26", "550 5.7.26 Unauthenticated email is not accepted due to DMARC policy", "hard"),
         ("5.3.4", "552 5.3.4 Message too large", "hard"),
         ("4.4.7", "delivery temporarily suspended: connection timed out", "soft"),
-        ("5.2.2", "552 5.2.2 Mailbox full", "hard"),
+        ("5.2.2", "552 5.2.2 Mailbox full", "soft"),
     ],
 )
 def test_what_is_no_fault_of_the_address_suppresses_nobody(
@@ -475,3 +476,13 @@ class TestDoors:
 
         assert [answer.status for answer in (nothing, form, json_complaint, many)] == [400, 415, 415, 400]
         assert doors.api.get(BOUNCES).status == 405
+
+
+def test_a_mailbox_that_reports_say_is_full_again_and_again_is_suppressed(doors: Doors, world: World) -> None:
+    for number in range(REPEATED.bounces):
+        assert suppressions(world.owner.workspace) == []
+        message = make_sent(world.owner.workspace)
+        full = dsn(message, status="5.2.2", diagnostic=f"552 5.2.2 Mailbox full ({number})")
+        doors.post(BOUNCES, full, return_path(message))
+
+    assert suppressions(world.owner.workspace) == [("ada@example.com", "repeated_soft_bounce", "bounce_processor")]

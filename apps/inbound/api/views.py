@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -12,10 +12,8 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.assets import naming
-from apps.assets.services import blobs
-from apps.core import inert
-from apps.core.api.pagination import WholeListPagination
+from apps.core.api.filters import NoFilters
+from apps.core.api.pagination import KeysetPagination, OldestFirstPagination, WholeListPagination
 from apps.core.errors import NotFound
 from apps.core.ids import parse_id
 from apps.inbound.api.filters import InboundMessageFilters
@@ -30,10 +28,9 @@ from apps.inbound.api.resources import (
     show_domain,
     show_message,
 )
-from apps.inbound.errors import FileGone
 from apps.inbound.models import InboundAttachment, InboundDomain, InboundMessage
 from apps.inbound.services import domains
-from apps.inbound.services.letters import file_of
+from apps.inbound.serving import served
 from apps.keys.api.views import WorkspaceViewSet
 
 LONG = ("text", "html", "headers", "authentication")
@@ -95,7 +92,7 @@ class InboundMessageViewSet(WorkspaceViewSet):
 
     model = InboundMessage
     serializer_class = InboundMessageResource
-    filterset_class = InboundMessageFilters
+    lists: ClassVar = frozenset({"list", "attachments"})
     scopes = {"list": "mail:read", "retrieve": "mail:read", "attachments": "mail:read", "download": "mail:read"}
     operation_ids = {
         "list": "inbound.messages.list",
@@ -103,6 +100,14 @@ class InboundMessageViewSet(WorkspaceViewSet):
         "attachments": "inbound.messages.attachments",
         "download": "inbound.messages.download",
     }
+
+    @property
+    def filterset_class(self) -> type:
+        return InboundMessageFilters if self.action == "list" else NoFilters
+
+    @property
+    def pagination_class(self) -> type:  # type: ignore[override]  # by action, where DRF has one for all
+        return OldestFirstPagination if self.action == "attachments" else KeysetPagination
 
     def list(self, request: Request) -> Response:
         """Newest first; texts and headers are in each message's own answer."""
@@ -121,13 +126,11 @@ class InboundMessageViewSet(WorkspaceViewSet):
 
     @extend_schema(responses=InboundAttachmentResource(many=True))
     def attachments(self, request: Request, id: str) -> Response:
-        """All of them, in the order of the mail."""
-        message = self.get_object()
-        rows = _attachments_of(self.workspace_id, [message])[message.pk]
+        """In the order of the mail."""
+        mine = InboundAttachment.objects.of(self.workspace_id).filter(message=self.get_object())
+        rows: list[InboundAttachment] = self.paginate_queryset(self.filter_queryset(mine)) or []
         shown = [show_attachment(attachment) for attachment in rows]
-        return Response(
-            {"data": InboundAttachmentResource(shown, many=True).data, "nextCursor": None, "hasMore": False}
-        )
+        return self.get_paginated_response(InboundAttachmentResource(shown, many=True).data)
 
     @extend_schema(responses={(200, "application/octet-stream"): OpenApiTypes.BINARY})
     def download(self, request: Request, id: str, attachment_id: str) -> HttpResponse | FileResponse:
@@ -138,22 +141,6 @@ class InboundMessageViewSet(WorkspaceViewSet):
         if attachment is None:
             raise NotFound
         return served(attachment)
-
-
-def served(attachment: InboundAttachment) -> HttpResponse | FileResponse:
-    """Raises FileGone, StorageUnavailable."""
-    named = (attachment.filename, naming.served_type(attachment.content_type), attachment.size)
-    asset = file_of(attachment)
-    answer: HttpResponse | FileResponse
-    if asset is None or asset.blob is None:
-        answer = HttpResponse(headers=inert.download_headers(*named))
-    else:
-        try:
-            answer = inert.download(blobs.open_file(asset.blob), *named)
-        except FileNotFoundError:
-            raise FileGone from None
-    answer["Cache-Control"] = "private, no-store"
-    return answer
 
 
 def _attachments_of(workspace_id: UUID, messages: Sequence[InboundMessage]) -> dict[UUID, list[InboundAttachment]]:

@@ -16,5 +16,11 @@ class Arrival:
 
     def fingerprint(self, door: str) -> str:
         """The same for the same mail to the same recipients, whoever hands it over and how often."""
-        envelope = json.dumps([door, sorted(self.recipients)]).encode()
-        return hashlib.sha256(envelope + b"\0" + self.raw).hexdigest()
+        return fingerprint_of(json.dumps([door, sorted(self.recipients)]), self.raw)
+
+
+def fingerprint_of(envelope: str, raw: bytes) -> str:
+    """SHA-256 of an envelope, of any form without NUL, and a mail."""
+    digest = hashlib.sha256(envelope.encode() + b"\0")
+    digest.update(raw)
+    return digest.hexdigest()

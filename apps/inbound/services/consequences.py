@@ -8,6 +8,7 @@ from apps.events.types import EventType
 from apps.inbound.services.matching import About
 from apps.messages.models import Recipient
 from apps.messages.services.reported import Finding
+from apps.messages.soft_bounces import REPEATED
 from apps.messages.states import BounceSource, BounceType
 from apps.protocols.reports.types import Action, Disposition, Kind, Report, ReportedRecipient
 from apps.suppressions.models import Reason
@@ -45,7 +46,7 @@ def _bounce(
     return Finding(
         **_same(recipient, source, report_id, at),
         event=EventType.MESSAGE_BOUNCED,
-        bounce=BounceType(said.permanence.value) if said else BounceType.UNKNOWN,
+        bounce=_type(said) if said else BounceType.UNKNOWN,
         suppress=Reason.HARD_BOUNCE if said and said.suppress else None,
         smtp_code=said.code if said else None,
         enhanced_code=_code(said) if said else "",
@@ -53,6 +54,11 @@ def _bounce(
         rule=said.reason if said else "",
         details={"fault": said.fault or None} if said else {},
     )
+
+
+def _type(said: ReportedRecipient) -> BounceType:
+    """A full mailbox is soft whatever its code says, as it is where a server tells us so itself."""
+    return BounceType.SOFT if said.reason in REPEATED.rules else BounceType(said.permanence.value)
 
 
 def _complaint(recipient: Recipient, feedback_type: str, *, report_id: UUID, at: datetime) -> Finding | None:

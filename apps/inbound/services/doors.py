@@ -6,6 +6,7 @@ from dataclasses import replace
 from django.conf import settings
 
 from apps.core.crypto import derived_keys
+from apps.inbound.errors import NoSuchRecipient
 from apps.inbound.services import letters, reports
 from apps.inbound.services.arrival import Arrival
 from apps.inbound.states import Door
@@ -32,12 +33,14 @@ def take(arrival: Arrival, origin: Origin) -> None:
     by_door: dict[Door | None, list[str]] = {}
     for address in arrival.recipients:
         by_door.setdefault(door_of(address), []).append(address)
+    if None in by_door:
+        # One has lost its door since RCPT: there is one answer for all, and nobody must be forgotten under a 250.
+        raise NoSuchRecipient
     for door in (Door.BOUNCES, Door.COMPLAINTS):
         for address in by_door.get(door, []):
             reports.take(door, _only(arrival, [address]))
-    # Also what has lost its door since RCPT, so that it is refused and not forgotten.
-    if others := [*by_door.get(Door.INBOUND, []), *by_door.get(None, [])]:
-        letters.take(_only(arrival, others), origin)
+    if inbound := by_door.get(Door.INBOUND):
+        letters.take(_only(arrival, inbound), origin)
 
 
 def _only(arrival: Arrival, recipients: Sequence[str]) -> Arrival:

@@ -1,6 +1,5 @@
 """Takes mail for inbound domains: read, checked, stored once for each recipient with its files, and told."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -22,11 +21,12 @@ from apps.events.types import EventType, ResourceType
 from apps.inbound.errors import FileGone, NoSuchRecipient
 from apps.inbound.models import InboundAttachment, InboundDomain, InboundMessage
 from apps.inbound.reading import authenticate_in_child, read_letter_in_child
-from apps.inbound.services.arrival import Arrival
+from apps.inbound.services.arrival import Arrival, fingerprint_of
 from apps.inbound.services.domains import receiving
 from apps.protocols.address import AddressError, comparison_key, mailbox
 from apps.protocols.authentication.types import Authentication, Origin
 from apps.protocols.letters.types import Correspondent, File, Letter
+from apps.protocols.text import storable
 
 BUCKET = "inbound"
 # RFC 8601 section 5: what others claim to have checked must not be taken for our own checks.
@@ -40,9 +40,6 @@ class Addressed:
 
     email: str
     domain: InboundDomain
-
-    def fingerprint(self, raw: bytes) -> str:
-        return hashlib.sha256(comparison_key(self.email).encode() + b"\0" + raw).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +74,13 @@ def take(arrival: Arrival, origin: Origin) -> dict[str, UUID]:
     known = addressed(arrival.recipients)
     if not known:
         raise NoSuchRecipient
-    ids = {address: _earlier(one, arrival.raw) for address, one in known.items()}
+    prints = {address: fingerprint_of(comparison_key(one.email), arrival.raw) for address, one in known.items()}
+    ids = {address: _earlier(one, prints[address]) for address, one in known.items()}
     understood: Understood | None = None
     for address, one in known.items():
         if ids[address] is None:
             understood = understood or _understand(arrival, origin)
-            ids[address] = _keep(one, arrival, understood)
+            ids[address] = _keep(one, arrival, understood, prints[address])
     return {address: identifier for address, identifier in ids.items() if identifier is not None}
 
 
@@ -102,20 +100,21 @@ def _understand(arrival: Arrival, origin: Origin) -> Understood:
     return Understood(read_letter_in_child(arrival.raw), authenticate_in_child(arrival.raw, asked))
 
 
-def _earlier(one: Addressed, raw: bytes) -> UUID | None:
-    rows = InboundMessage.objects.of(one.domain.workspace_id).filter(fingerprint=one.fingerprint(raw))
+def _earlier(one: Addressed, fingerprint: str) -> UUID | None:
+    rows = InboundMessage.objects.of(one.domain.workspace_id).filter(fingerprint=fingerprint)
     return rows.values_list("pk", flat=True).first()
 
 
-def _keep(one: Addressed, arrival: Arrival, understood: Understood) -> UUID:
+def _keep(one: Addressed, arrival: Arrival, understood: Understood, fingerprint: str) -> UUID:
     message = _message(one, arrival, understood)
+    message.fingerprint = fingerprint
     files = _files(understood.letter, arrival.raw)
     received = [_received(file.content) for file in files if file.content]
     try:
         blobs.store_each(one.domain.workspace_id, received, partial(_insert, message, files))
     except IntegrityError:
         # The same mail came twice at once, and the other was faster.
-        earlier = _earlier(one, arrival.raw)
+        earlier = _earlier(one, fingerprint)
         if earlier is None:
             raise
         return earlier
@@ -173,7 +172,7 @@ def _message(one: Addressed, arrival: Arrival, understood: Understood) -> Inboun
         workspace_id=one.domain.workspace_id,
         domain_id=one.domain.pk,
         recipient=one.email,
-        envelope_sender=_storable(arrival.sender)[:320],
+        envelope_sender=storable(arrival.sender)[:320],
         from_email=author.email,
         from_name=author.name,
         people={
@@ -194,7 +193,6 @@ def _message(one: Addressed, arrival: Arrival, understood: Understood) -> Inboun
         is_automatic=letter.is_automatic,
         fault=letter.fault,
         size=len(arrival.raw),
-        fingerprint=one.fingerprint(arrival.raw),
         received_at=clock.now(),
     )
 
@@ -209,7 +207,7 @@ def _plain(value: Any) -> Any:
         return {("result" if name == "verdict" else name): _plain(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(inner) for inner in value]
-    return _storable(str(value))
+    return storable(str(value))
 
 
 def _shown(people: Sequence[Correspondent]) -> list[dict[str, str | None]]:
@@ -248,7 +246,3 @@ def _media_type(kind: str) -> str:
         return naming.media_type(kind)
     except ValueError:
         return OCTETS
-
-
-def _storable(text: str) -> str:
-    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")

@@ -1,6 +1,6 @@
 """Takes reports about mail that we sent: reads, matches, keeps them, and lets what they say take effect; once each."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,6 +22,7 @@ from apps.messages.services.reported import Finding
 from apps.messages.states import BounceSource
 from apps.protocols.reports.prediction import prediction
 from apps.protocols.reports.types import Report as Reading
+from apps.protocols.text import storable
 
 # What is kept of the mail itself, and for how long; what was read in it stays.
 MAX_KEPT_OCTETS = 256 * 1024
@@ -60,7 +61,7 @@ def raw_of(report: Report) -> bytes:
     return unseal(report.raw_sealed, bound_to=_sealed_name(report.pk)).encode("latin-1") if report.raw_sealed else b""
 
 
-def _once(fingerprint: str, read: Any, door: Door, arrival: Arrival) -> UUID:
+def _once(fingerprint: str, read: Callable[[], Facts], door: Door, arrival: Arrival) -> UUID:
     known = Report.objects.filter(fingerprint=fingerprint).values_list("pk", flat=True)
     if (earlier := known.first()) is not None:
         return UUID(str(earlier))
@@ -104,9 +105,9 @@ def _row(report_id: UUID, facts: Facts, door: Door, arrival: Arrival, found: Mat
         matched_by=found.by or "",
         workspace_id=found.message.workspace_id if found.message and found.status == Matched.MATCHED else None,
         message_id=found.message.pk if found.message else None,
-        envelope_sender=_storable(arrival.sender)[:320],
-        envelope_recipients=[_storable(address)[:320] for address in arrival.recipients[:MAX_RECIPIENTS]],
-        reading=storable(shown(facts.reading) | facts.noted),
+        envelope_sender=storable(arrival.sender)[:320],
+        envelope_recipients=[storable(address)[:320] for address in arrival.recipients[:MAX_RECIPIENTS]],
+        reading=storable_tree(shown(facts.reading) | facts.noted),
         size=len(arrival.raw),
         raw_sealed=seal(kept, bound_to=_sealed_name(report_id)),
     )
@@ -132,19 +133,15 @@ def _told(findings: Sequence[Finding]) -> str:
     return "; ".join(f"{one.event.label}: {one.email}" for one in findings) + "."
 
 
-def storable(value: Any) -> Any:
-    """Without what no database text can hold: NUL and halves of surrogate pairs."""
+def storable_tree(value: Any) -> Any:
+    """The value with each of its texts as a database can hold it."""
     if isinstance(value, str):
-        return _storable(value)
+        return storable(value)
     if isinstance(value, dict):
-        return {_storable(str(name)): storable(inner) for name, inner in value.items()}
+        return {storable(str(name)): storable_tree(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [storable(inner) for inner in value]
+        return [storable_tree(inner) for inner in value]
     return value
-
-
-def _storable(text: str) -> str:
-    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
 
 
 def _sealed_name(report_id: UUID) -> str:

@@ -19,6 +19,7 @@ from apps.protocols.letters.types import (
 )
 from apps.protocols.reports.parts import Fields, Mail, Part, decoded, decoded_words, every, first, read_mail
 from apps.protocols.reports.types import Limits, TooMuchError
+from apps.protocols.text import storable
 
 _BODY = frozenset({"text/plain", "text/html"})
 _FIELD = re.compile(rb"[!-9;-~]{1,200}[ \t]*:")
@@ -62,7 +63,7 @@ def _read(mail: Mail, limits: Limits) -> Letter:
             files.append(_file(part, name, limits))
         else:
             return _letter(mail.fields, fault=f"The message has more than {MAX_FILES} files.")
-    found = {kind: clean("\n".join(pieces))[:MAX_TEXT] if pieces else None for kind, pieces in texts.items()}
+    found = {kind: storable("\n".join(pieces))[:MAX_TEXT] if pieces else None for kind, pieces in texts.items()}
     return _letter(mail.fields, text=found["text/plain"], html=found["text/html"], files=tuple(files))
 
 
@@ -76,7 +77,7 @@ def _letter(
         cc=_people(fields, "cc"),
         reply_to=_people(fields, "reply-to"),
         message_id=_message_id(first(fields, "message-id")),
-        headers=tuple((name, clean(value)[:MAX_VALUE]) for name, value in fields[:MAX_HEADERS]),
+        headers=tuple((name, storable(value)[:MAX_VALUE]) for name, value in fields[:MAX_HEADERS]),
         text=text,
         html=html,
         files=files,
@@ -136,10 +137,5 @@ def _file(part: Part, name: str, limits: Limits) -> File:
     )
 
 
-def clean(text: str) -> str:
-    """Without what no database text can hold: NUL and halves of surrogate pairs."""
-    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
-
-
 def _line(text: str) -> str:
-    return " ".join(clean(text).split())
+    return " ".join(storable(text).split())

@@ -51,7 +51,11 @@ class Command(BaseCommand):
 
 
 def _take(door: Door, arrival: Arrival, origin: Origin) -> None:
-    if door is Door.INBOUND:
-        letters.take(arrival, origin)
-    else:
+    if door is not Door.INBOUND:
         reports.take(door, arrival)
+        return
+    known = letters.addressed(arrival.recipients)
+    if unknown := [address for address in arrival.recipients if address not in known]:
+        # There is one exit code for all of them, so nothing is taken rather than that somebody is forgotten.
+        raise NoSuchRecipient(f"Nobody here receives mail at {', '.join(unknown[:5])}; nothing was taken.")
+    letters.take(arrival, origin)
