@@ -67,12 +67,13 @@ def read(raw: bytes, *, each_of: Collection[str] = ()) -> dict[str, Any]:
         raise InvalidJSON(f"The body is not valid JSON: {str(error)[:100]}.") from None
     if not isinstance(body, dict):
         raise Invalid({"body": ["must be a JSON object"]})
-    # Only escapes can smuggle NUL or half a surrogate pair into a text that decoded as UTF-8.
-    escaped = b"\\u" in raw
     _check_size(body)
-    for name in [name for name in each_of if escaped and isinstance(body.get(name), list)]:
-        body[name] = [_refusal(item) or item for item in body[name]]
-    _check(body, check_texts=escaped)
+    # Only escapes can smuggle NUL or half a surrogate pair into a text that decoded as UTF-8.
+    if b"\\u" in raw:
+        for name in each_of:
+            if isinstance(body.get(name), list):
+                body[name] = [_refusal(item) or item for item in body[name]]
+        _check_texts(body)
     return body
 
 
@@ -90,7 +91,7 @@ def _check_headers(headers: Mapping[str, str]) -> None:
 
 def _refusal(item: Any) -> Invalid | None:
     try:
-        _check(item, check_texts=True)
+        _check_texts(item)
     except Invalid as problem:
         return problem
     return None
@@ -117,10 +118,8 @@ def _members(held: dict[str, Any] | list[Any]) -> Iterable[Any]:
 _Place = tuple["_Place | None", str | int]
 
 
-def _check(body: Any, *, check_texts: bool) -> None:
+def _check_texts(body: Any) -> None:
     """Raises Invalid, which names the place."""
-    if not check_texts:
-        return
     stack: list[tuple[Any, _Place | None]] = [(body, None)]
     while stack:
         value, place = stack.pop()

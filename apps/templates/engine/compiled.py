@@ -58,8 +58,7 @@ class CompiledPart:
             return TemplateRenderError(self.part, "'break' and 'continue' only make sense in a 'for'")
         except LiquidError as error:
             return self._refusal(error)
-        # Whatever filters make of hostile values; the caller's template failed, not we.
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - whatever filters make of hostile values: it is not we who failed
             return TemplateRenderError(self.part, _sayable(f"a filter failed: {error}"))
         return None
 

@@ -20,6 +20,7 @@ from apps.core.errors import Problem
 from apps.templates.engine.compiled import Part, compile_part
 from apps.templates.engine.limits import MAX_SOURCE_BYTES
 from apps.templates.engine.markup import RAW_TEXT, VOID, Comment, Tag, Text, Token, read, unescape
+from apps.templates.engine.places import CLOSES, OPENS
 from apps.templates.engine.scanner import WRITING, Kind, Piece, scan
 from apps.templates.engine.stylesheet import ATTRIBUTE_NAMED, Rule, is_for_screens, read_rules
 from apps.templates.engine.stylesheet import Kind as SelectorKind
@@ -42,9 +43,6 @@ IMPLIED = ("html", "head", "body", "tbody")
 # Their end may be left out (HTML, 13.1.2.4).
 _OPTIONAL_END = "p li dt dd td th tr thead tfoot colgroup caption option optgroup rt rp html body"
 OPTIONAL_END = frozenset(_OPTIONAL_END.split())
-# Where these stand in the template, what stands between two tags may be there several times, or not at all.
-OPENS = frozenset({"if", "unless", "case", "for", "capture"})
-CLOSES = frozenset({"endif", "endunless", "endcase", "endfor", "endcapture"})
 LOOSE_ENDS = frozenset({"html", "body"})
 # What the inliner leaves a tag alone for.
 INLINERS_OWN = "data-css-inline"

@@ -142,7 +142,7 @@ def _date(value: Any, form: Any, *, environment: Environment, context: GuardedCo
 
 
 _date.with_environment = True  # type: ignore[attr-defined]  # how the library marks it
-_date.with_context = True  # type: ignore[attr-defined]
+_date.with_context = True  # type: ignore[attr-defined]  # the same
 
 
 def _strip_html(value: Any) -> str:
@@ -157,21 +157,21 @@ def _escape_once(value: Any, *, environment: Environment) -> str:
     return plain if environment.autoescape else html.escape(plain)
 
 
-_escape_once.with_environment = True  # type: ignore[attr-defined]
+_escape_once.with_environment = True  # type: ignore[attr-defined]  # the same
 
 
 def _strip_newlines(value: Any, *, environment: Environment) -> str:
     return _without_lines(value, "", environment)
 
 
-_strip_newlines.with_environment = True  # type: ignore[attr-defined]
+_strip_newlines.with_environment = True  # type: ignore[attr-defined]  # the same
 
 
 def _newline_to_br(value: Any, *, environment: Environment) -> str:
     return _without_lines(value, "<br />\n", environment)
 
 
-_newline_to_br.with_environment = True  # type: ignore[attr-defined]
+_newline_to_br.with_environment = True  # type: ignore[attr-defined]  # the same
 
 
 def _without_lines(value: Any, instead: str, environment: Environment) -> str:

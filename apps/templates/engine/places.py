@@ -24,6 +24,7 @@ BRANCHES_DIFFER = "a tag, its quotes or a comment must be left the same way by a
 CAPTURE_OPEN = "a captured text must not end within a tag or comment"
 IN_DRAWING = "a variable cannot stand in this element behind <svg> or <math>"
 
+# What stands between these may be written several times, or not at all.
 OPENS = frozenset({"if", "unless", "case", "for", "capture"})
 CLOSES = frozenset({"endif", "endunless", "endcase", "endfor", "endcapture"})
 BRANCHES = frozenset({"else", "elsif", "when"})

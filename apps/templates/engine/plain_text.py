@@ -33,8 +33,7 @@ def from_html(source: str) -> str:
     if is_tame(source):
         try:
             text = get_text(source, _config())
-        # It was written for pages of the web, and its own parser for anything; the other way is always open.
-        except Exception:  # noqa: BLE001
+        except Exception:  # noqa: BLE001 - it was written for pages of the web; the other way is always open
             text = ""
     if len(text) > MAX_OUTPUT_BYTES:
         text = ""
